@@ -1,0 +1,1 @@
+"""vartk's built-in components, one small package each; none of them imports another."""

@@ -1,0 +1,61 @@
+"""Conditioners: what an image is to show, as tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What a transformer is conditioned on; a model uses the parts it knows and refuses the others.
+
+    Attributes:
+        vector: [B, C], a global condition (a class, a pooled text embedding), for AdaLN and the start.
+        tokens: [B, N, C], a sequence for a prefix or for cross-attention; None where there is none.
+        lengths: [B], how many of the N tokens each sample uses; None means all.
+    """
+
+    vector: torch.Tensor
+    tokens: torch.Tensor | None = None
+    lengths: torch.Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.vector)
+
+    def narrow(self, batch: int) -> Condition:
+        """Return the conditions of the first `batch` samples."""
+        parts = (self.vector, self.tokens, self.lengths)
+        return Condition(*(None if part is None else part[:batch] for part in parts))  # type: ignore[arg-type]
+
+
+@runtime_checkable
+class Conditioner(Protocol):
+    """Component kind `conditioner`, a `torch.nn.Module`; built with `width`, the transformer's.
+
+    Conditions travel as a batch that `torch.utils.data` can collate: class indices [B], token ids
+    [B, N], and so on.
+    """
+
+    def parse(self, values: Sequence[Any]) -> torch.Tensor:
+        """Return the batch for what a user gave (indices, class names, prompts).
+
+        Raises `VartkError` for a value that is unknown or out of range.
+        """
+        ...
+
+    def __call__(self, batch: torch.Tensor) -> Condition:
+        """Return the condition of a batch."""
+        ...
+
+    def null(self, size: int) -> torch.Tensor:
+        """Return a batch of `size` null conditions, for guidance."""
+        ...
+
+    def drop(self, batch: torch.Tensor, dropped: torch.Tensor) -> torch.Tensor:
+        """Return the batch with the null condition where `dropped` [B] is true."""
+        ...

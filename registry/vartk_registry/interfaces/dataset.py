@@ -1,0 +1,36 @@
+"""Datasets: images with labels or captions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One image, RGB of any size, with the index of its class and a caption ("" where there is none)."""
+
+    image: Image
+    label: int = 0
+    caption: str = ""
+
+
+@runtime_checkable
+class ImageDataset(Protocol):
+    """Component kind `dataset`; built with `split`, "train" or "validation".
+
+    Its order is fixed, so that a seed decides what a training run sees.
+    """
+
+    classes: list[str]
+    """The names of the classes, by index."""
+
+    skipped: list[str]
+    """What could not be read, one line each: the name and why. The rest is used."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Example: ...

@@ -1,0 +1,26 @@
+"""Guidance: how conditional and null logits are mixed, scale by scale."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import torch
+
+
+@runtime_checkable
+class Guidance(Protocol):
+    """Component kind `guidance`."""
+
+    def weight(self, step: int, steps: int) -> float:
+        """Return the strength t at scale `step` of `steps`; 0 means the conditional logits alone.
+
+        The null branch is not computed at all after the last scale whose weight is not 0.
+        """
+        ...
+
+    def mix(
+        self, conditional: torch.Tensor, null: torch.Tensor, weight: float
+    ) -> torch.Tensor:
+        """Return the mixed logits; classifier-free guidance is (1 + t) conditional - t null."""
+        ...

@@ -1,0 +1,34 @@
+"""Importers: other projects' checkpoints as vartk models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A model read from foreign files.
+
+    Attributes:
+        config: the model's configuration, as in `model.yaml`.
+        tokenizer, transformer: the weights under the names of vartk's modules; `transformer` holds the
+            conditioner's too, under "conditioner."; it is None where only a tokenizer was given.
+    """
+
+    config: dict[str, Any]
+    tokenizer: dict[str, torch.Tensor]
+    transformer: dict[str, torch.Tensor] | None
+
+
+@runtime_checkable
+class Importer(Protocol):
+    """Component kind `importer`."""
+
+    def __call__(self, tokenizer: Path, transformer: Path | None) -> Imported:
+        """Read the files; `VartkError` names what is wrong with them. Pickles: `weights_only=True`."""
+        ...

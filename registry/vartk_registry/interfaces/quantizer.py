@@ -1,0 +1,84 @@
+"""Quantizers: vectors to codes and back."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, slots=True)
+class CodeSpace:
+    """What one code is: an array of `shape` integers, each in [0, classes).
+
+    A plain codebook has shape () and one class per entry; a bitwise quantizer shape (bits,) and two
+    classes; product quantisation shape (branches,). Logits over codes have shape [..., *shape, classes],
+    so samplers and cross-entropy work on the last axis whatever the quantizer.
+    """
+
+    classes: int
+    shape: tuple[int, ...] = ()
+
+    @property
+    def logits_shape(self) -> tuple[int, ...]:
+        """The trailing shape of logits over one code."""
+        return (*self.shape, self.classes)
+
+    @property
+    def width(self) -> int:
+        """The number of logits for one code."""
+        return math.prod(self.logits_shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Quantized:
+    """A batch of vectors after quantisation.
+
+    Attributes:
+        codes: [..., *space.shape] int64.
+        vectors: [..., dim], what the codes stand for; no gradient passes to the input.
+        penalty: scalar, the quantizer's own regulariser (an entropy term, say); zero where it has none.
+    """
+
+    codes: torch.Tensor
+    vectors: torch.Tensor
+    penalty: torch.Tensor
+
+
+@runtime_checkable
+class Quantizer(Protocol):
+    """Component kind `quantizer`, a `torch.nn.Module`; built with `dim`, the width of its vectors."""
+
+    space: CodeSpace
+    dim: int
+
+    def __call__(self, vectors: torch.Tensor) -> Quantized:
+        """Quantise [..., dim] float32 vectors; in training mode this may also update the codebook."""
+        ...
+
+    def embed(self, codes: torch.Tensor) -> torch.Tensor:
+        """Return the vectors [..., dim] that codes [..., *space.shape] stand for."""
+        ...
+
+    def mix(self, weights: torch.Tensor) -> torch.Tensor:
+        """Return the mean vector [..., dim] under weights [..., *space.shape, classes] that sum to 1."""
+        ...
+
+    def loss(self, features: torch.Tensor, approximation: torch.Tensor) -> torch.Tensor:
+        """Return the scalar loss of approximating `features` (same shape, any layout) by codes.
+
+        For VQ: codebook and commitment terms (VQ-VAE, arXiv 1711.00937, eq. 3).
+        """
+        ...
+
+    def code_loss(
+        self, logits: torch.Tensor, codes: torch.Tensor, smoothing: float
+    ) -> torch.Tensor:
+        """Return the loss of predicting `codes` [..., *shape] by `logits` [..., *shape, classes], as [...].
+
+        `smoothing` in [0, 1] is the label smoothing.
+        """
+        ...

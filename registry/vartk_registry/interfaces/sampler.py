@@ -1,0 +1,46 @@
+"""Samplers: logits to codes, with explicit randomness."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Randomness(Protocol):
+    """The random numbers of one generation; the policy (`per_image`, `shared`) is behind it."""
+
+    def categorical(self, probabilities: torch.Tensor) -> torch.Tensor:
+        """Draw indices [B, ...] from probabilities [B, ..., V]."""
+        ...
+
+    def exponential(self, like: torch.Tensor) -> torch.Tensor:
+        """Draw Exponential(1) numbers in the shape [B, ...] of `like`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """What a sampler drew for one scale.
+
+    Attributes:
+        codes: [B, n, *shape] int64.
+        weights: [B, n, *shape, classes] or None; where given, the scale's vectors are the codes' mean
+            under these weights and not the vectors of `codes`.
+    """
+
+    codes: torch.Tensor
+    weights: torch.Tensor | None = None
+
+
+@runtime_checkable
+class Sampler(Protocol):
+    """Component kind `sampler`."""
+
+    def __call__(
+        self, logits: torch.Tensor, step: int, steps: int, random: Randomness
+    ) -> Draw:
+        """Draw the codes of scale `step` of `steps` from logits [B, n, *shape, classes]."""
+        ...

@@ -1,0 +1,80 @@
+"""Tokenizers: images to multi-scale codes and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import torch
+
+    from .quantizer import CodeSpace
+    from .schedule import Grid, Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizerOutput:
+    """What a tokenizer gives in training.
+
+    Attributes:
+        images: [B, 3, H, W], the reconstruction, in about [-1, 1] and not clamped.
+        codes: for each scale [B, h*w, *space.shape] int64.
+        losses: scalars by name (the quantizer's and the like), to be added to the image losses.
+    """
+
+    images: torch.Tensor
+    codes: list[torch.Tensor]
+    losses: dict[str, torch.Tensor]
+
+
+@runtime_checkable
+class Tokenizer(Protocol):
+    """Component kind `tokenizer`, a `torch.nn.Module`; built with `quantizer`.
+
+    The accumulated latent f_hat [B, channels, H, W] is the image made so far: codes are added to it
+    scale by scale, it gives the next scale's input, and it is decoded at any time.
+    """
+
+    space: CodeSpace
+    channels: int
+    """The width of the latent, and of the transformer's inputs."""
+
+    def latent_grid(self, image_size: Grid) -> Grid:
+        """Return the latent grid of an image size (h, w); `VartkError` for a size it cannot take."""
+        ...
+
+    def __call__(self, images: torch.Tensor, schedule: Schedule) -> TokenizerOutput:
+        """Encode, quantise and decode images [B, 3, H, W] in [-1, 1], for training."""
+        ...
+
+    def encode(self, images: torch.Tensor, schedule: Schedule) -> list[torch.Tensor]:
+        """Return the codes of images [B, 3, H, W] in [-1, 1]: for each scale [B, h*w, *space.shape]."""
+        ...
+
+    def embed(self, codes: torch.Tensor) -> torch.Tensor:
+        """Return the vectors [..., channels] that codes [..., *space.shape] stand for."""
+        ...
+
+    def mix(self, weights: torch.Tensor) -> torch.Tensor:
+        """Return the mean vector [..., channels] under weights [..., *space.shape, classes]."""
+        ...
+
+    def accumulate(
+        self, f_hat: torch.Tensor | None, vectors: torch.Tensor, step: int, schedule: Schedule
+    ) -> torch.Tensor:
+        """Return f_hat with a scale's vectors [B, h*w, channels] added; f_hat is None at the first."""
+        ...
+
+    def next_input(self, f_hat: torch.Tensor, step: int, schedule: Schedule) -> torch.Tensor:
+        """Return the transformer's input [B, h*w, channels] for scale `step`, from the coarser ones."""
+        ...
+
+    def decode(self, f_hat: torch.Tensor) -> torch.Tensor:
+        """Return the images [B, 3, H, W], clamped to [-1, 1], of an accumulated latent."""
+        ...
+
+    def code_loss(
+        self, logits: torch.Tensor, codes: torch.Tensor, smoothing: float
+    ) -> torch.Tensor:
+        """Return the loss per token [B, n] of logits [B, n, *shape, classes] for codes [B, n, *shape]."""
+        ...

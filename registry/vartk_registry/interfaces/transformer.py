@@ -1,0 +1,65 @@
+"""Transformers: each scale's codes from the coarser scales."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import torch
+
+    from .attention import Attend
+    from .cache import CacheState, CacheStrategy
+    from .conditioner import Condition
+    from .schedule import Schedule
+
+
+class Session(Protocol):
+    """One generation: it holds the cache and whatever is computed once from the condition."""
+
+    cache: CacheState
+
+    def step(self, inputs: torch.Tensor | None) -> torch.Tensor:
+        """Return the logits [B, n, *shape, classes] of the next scale.
+
+        `inputs` [B, n, channels] is what the tokenizer made of the coarser scales; None at the first.
+        """
+        ...
+
+    def narrow(self, batch: int) -> None:
+        """Go on with the first `batch` samples alone."""
+        ...
+
+
+@runtime_checkable
+class Transformer(Protocol):
+    """Component kind `transformer`, a `torch.nn.Module`.
+
+    Built with `schedule`, `space` (the codes it predicts) and `channels` (the width of its inputs).
+    """
+
+    width: int
+    """The width of the conditions it takes."""
+
+    def __call__(
+        self,
+        inputs: torch.Tensor,
+        condition: Condition,
+        schedule: Schedule,
+        attend: Attend,
+    ) -> torch.Tensor:
+        """Predict all scales at once, teacher-forced.
+
+        Args:
+            inputs: [B, L - n_0, channels], the inputs of every scale but the first.
+            schedule: the grids of the L tokens; it may differ from the one it was built with.
+
+        Returns:
+            logits [B, L, *shape, classes].
+        """
+        ...
+
+    def begin(
+        self, condition: Condition, schedule: Schedule, cache: CacheStrategy, attend: Attend
+    ) -> Session:
+        """Start a generation, one cached step a scale; equal to the teacher-forced pass if lossless."""
+        ...

@@ -1,0 +1,119 @@
+"""Attention masks as descriptions: which query segments see which intervals of keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+    from .interfaces.schedule import Schedule
+
+Span = tuple[int, int]
+"""A half-open interval of key positions."""
+
+
+@dataclass(frozen=True, slots=True)
+class MaskSpec:
+    """Consecutive query segments, each with the key intervals that all of its tokens see.
+
+    Args:
+        q_lens: the length of each segment.
+        kv_spans: for each segment, disjoint ascending intervals [start, stop) of keys.
+        kv_len: the number of keys in all.
+
+    It is hashable and holds no tensor, so that a backend can choose its own form (a bias, block mask,
+    cumulative lengths, one call per segment) and keep it by the mask.
+    """
+
+    q_lens: tuple[int, ...]
+    kv_spans: tuple[tuple[Span, ...], ...]
+    kv_len: int
+
+    def __post_init__(self) -> None:
+        if len(self.q_lens) != len(self.kv_spans):
+            raise ValueError(f"{len(self.q_lens)} segments but {len(self.kv_spans)} sets of spans")
+        for spans in self.kv_spans:
+            ends = [edge for span in spans for edge in span]
+            if not spans or ends != sorted(ends) or ends[0] < 0 or ends[-1] > self.kv_len:
+                raise ValueError(f"spans {spans} are not ascending intervals of {self.kv_len} keys")
+
+    @classmethod
+    def full(cls, q_len: int, kv_len: int) -> MaskSpec:
+        """Every query sees every key."""
+        return cls((q_len,), (((0, kv_len),),), kv_len)
+
+    @classmethod
+    def scale_causal(cls, schedule: Schedule) -> MaskSpec:
+        """A token sees its own scale and all coarser ones: the mask of VAR's training (paper, fig. 4)."""
+        ends = [stop for _, stop in schedule.spans]
+        return cls(schedule.sizes, tuple(((0, end),) for end in ends), schedule.total)
+
+    @classmethod
+    def step(cls, schedule: Schedule, step: int) -> MaskSpec:
+        """The rows of `scale_causal` that belong to one scale: a cached step of sampling."""
+        return cls.full(schedule.sizes[step], schedule.spans[step][1])
+
+    def prefixed(self, length: int) -> MaskSpec:
+        """The same mask with `length` keys put in front, which every query sees."""
+        moved = tuple(
+            tuple(_joined([(0, length), *((a + length, b + length) for a, b in spans)]))
+            for spans in self.kv_spans
+        )
+        return MaskSpec(self.q_lens, moved, self.kv_len + length)
+
+    @property
+    def q_len(self) -> int:
+        """The number of queries in all."""
+        return sum(self.q_lens)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether every query sees every key, so that no mask is needed."""
+        return all(spans == ((0, self.kv_len),) for spans in self.kv_spans)
+
+    def segments(self) -> Iterator[tuple[slice, tuple[Span, ...]]]:
+        """Yield each segment as a slice of the queries, with its key intervals."""
+        start = 0
+        for length, spans in zip(self.q_lens, self.kv_spans, strict=True):
+            yield slice(start, start + length), spans
+            start += length
+
+    def pairs(self) -> int:
+        """Return the number of (query, key) pairs that are computed; FLOPs are 4 x head_dim x pairs."""
+        return sum(
+            length * sum(stop - start for start, stop in spans)
+            for length, spans in zip(self.q_lens, self.kv_spans, strict=True)
+        )
+
+    def dense(self, device: Any = None) -> torch.Tensor:
+        """Return the mask as booleans [q_len, kv_len]; true where a query sees a key."""
+        import torch
+
+        seen = torch.zeros(self.q_len, self.kv_len, dtype=torch.bool, device=device)
+        for rows, spans in self.segments():
+            for start, stop in spans:
+                seen[rows, start:stop] = True
+        return seen
+
+    def mask_mod(self, device: Any = None) -> Callable[..., torch.Tensor]:
+        """Return the mask as a flex-attention function (batch, head, q_index, kv_index) -> seen."""
+        seen = self.dense(device)
+
+        def mask_mod(batch: Any, head: Any, q: torch.Tensor, kv: torch.Tensor) -> torch.Tensor:
+            return seen[q, kv]
+
+        return mask_mod
+
+
+def _joined(spans: Sequence[Span]) -> Iterator[Span]:
+    """Merge intervals that touch."""
+    start, stop = spans[0]
+    for a, b in spans[1:]:
+        if a > stop:
+            yield start, stop
+            start = a
+        stop = b
+    yield start, stop
