@@ -1,4 +1,4 @@
-"""Errors meant for the person who made them: what was given, what is wrong, what to type instead."""
+"""Errors for the person who made them: what was given, what is wrong, what to type instead."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 class VartkError(Exception):
-    """A mistake in what was asked for; the command line prints its message and exits with code 2."""
+    """A mistake in what was asked for; the command line prints the message and exits with 2."""
 
 
 class UnknownName(VartkError):
@@ -32,8 +32,9 @@ class Unsupported(VartkError):
 def suggestion(name: str, valid: Iterable[str]) -> str:
     """Return the tail of an error message: the nearest of `valid` to `name`, then all of them."""
     names = sorted(valid)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]!r}?" if near else "."
+    folded = {valid_name.lower(): valid_name for valid_name in names}
+    near = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.5)
+    hint = f"; did you mean {folded[near[0]]!r}?" if near else "."
     return f"{hint} Valid: {', '.join(names)}" if names else f"{hint} There are none."
 
 

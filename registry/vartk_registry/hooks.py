@@ -40,14 +40,14 @@ class Hooks:
 
     @hookspec
     def vartk_environment(self) -> Iterable[tuple[str, str]]:
-        """Return (what, value) lines for `vartk env`: versions, devices, what is usable and why not."""
+        """Return (what, value) lines for `vartk env`: versions, devices, what is usable or not."""
         raise NotImplementedError
 
     @hookspec
     def vartk_check(self, config: dict[str, Any], registry: Registry) -> Iterable[str]:
         """Return what is wrong with a composed configuration, one sentence a problem.
 
-        `config` is the plain resolved mapping. It runs after every key and parameter has been checked
-        on its own, for what only the combination shows.
+        `config` is the plain resolved mapping. It runs after every key and parameter has been
+        checked on its own, for what only the combination shows.
         """
         raise NotImplementedError

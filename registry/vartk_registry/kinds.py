@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of component: what it does, and the protocol ("module:class") that holds its contract."""
+    """A kind of component: what it does, and the protocol ("module:class") it must follow."""
 
     name: str
     summary: str

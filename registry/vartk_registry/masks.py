@@ -21,11 +21,15 @@ class MaskSpec:
 
     Args:
         q_lens: the length of each segment.
-        kv_spans: for each segment, disjoint ascending intervals [start, stop) of keys.
+        kv_spans: for each segment, disjoint ascending intervals [start, stop) of keys; those that
+            touch are joined, so that equal masks compare equal.
         kv_len: the number of keys in all.
 
-    It is hashable and holds no tensor, so that a backend can choose its own form (a bias, block mask,
-    cumulative lengths, one call per segment) and keep it by the mask.
+    It is hashable and holds no tensor, so that a backend can choose its own form (a bias, block
+    mask, cumulative lengths, one call per segment) and keep it by the mask.
+
+    Raises:
+        ValueError: the lengths and spans do not describe a mask, or a segment sees no key.
     """
 
     q_lens: tuple[int, ...]
@@ -35,10 +39,16 @@ class MaskSpec:
     def __post_init__(self) -> None:
         if len(self.q_lens) != len(self.kv_spans):
             raise ValueError(f"{len(self.q_lens)} segments but {len(self.kv_spans)} sets of spans")
+        if any(length < 0 for length in self.q_lens):
+            raise ValueError(f"segments cannot have negative lengths: {self.q_lens}")
         for spans in self.kv_spans:
-            ends = [edge for span in spans for edge in span]
-            if not spans or ends != sorted(ends) or ends[0] < 0 or ends[-1] > self.kv_len:
+            edges = [edge for span in spans for edge in span]
+            if edges != sorted(edges) or (edges and (edges[0] < 0 or edges[-1] > self.kv_len)):
                 raise ValueError(f"spans {spans} are not ascending intervals of {self.kv_len} keys")
+        joined = tuple(tuple(_joined(spans)) for spans in self.kv_spans)
+        if not all(joined):  # softmax over no key is not a number
+            raise ValueError(f"a segment sees no key: {self.kv_spans}")
+        object.__setattr__(self, "kv_spans", joined)
 
     @classmethod
     def full(cls, q_len: int, kv_len: int) -> MaskSpec:
@@ -47,7 +57,7 @@ class MaskSpec:
 
     @classmethod
     def scale_causal(cls, schedule: Schedule) -> MaskSpec:
-        """A token sees its own scale and all coarser ones: the mask of VAR's training (paper, fig. 4)."""
+        """A token sees its own scale and all coarser ones, as in VAR's training (paper, fig. 4)."""
         ends = [stop for _, stop in schedule.spans]
         return cls(schedule.sizes, tuple(((0, end),) for end in ends), schedule.total)
 
@@ -59,7 +69,7 @@ class MaskSpec:
     def prefixed(self, length: int) -> MaskSpec:
         """The same mask with `length` keys put in front, which every query sees."""
         moved = tuple(
-            tuple(_joined([(0, length), *((a + length, b + length) for a, b in spans)]))
+            ((0, length), *((start + length, stop + length) for start, stop in spans))
             for spans in self.kv_spans
         )
         return MaskSpec(self.q_lens, moved, self.kv_len + length)
@@ -82,7 +92,7 @@ class MaskSpec:
             start += length
 
     def pairs(self) -> int:
-        """Return the number of (query, key) pairs that are computed; FLOPs are 4 x head_dim x pairs."""
+        """Return the number of (query, key) pairs; FLOPs are 4 x head_dim x pairs a head."""
         return sum(
             length * sum(stop - start for start, stop in spans)
             for length, spans in zip(self.q_lens, self.kv_spans, strict=True)
@@ -109,11 +119,13 @@ class MaskSpec:
 
 
 def _joined(spans: Sequence[Span]) -> Iterator[Span]:
-    """Merge intervals that touch."""
-    start, stop = spans[0]
-    for a, b in spans[1:]:
+    """Merge ascending intervals that touch, and leave out empty ones."""
+    start = stop = 0
+    for a, b in spans:
         if a > stop:
-            yield start, stop
+            if start < stop:
+                yield start, stop
             start = a
         stop = b
-    yield start, stop
+    if start < stop:
+        yield start, stop

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import operator
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .errors import VartkError, suggestion
+from .errors import PluginError, VartkError, suggestion
 
 
 class ParamErrors(VartkError):
@@ -30,10 +31,12 @@ def param(
     """Declare a field of a parameter dataclass.
 
     Args:
-        default: its value when not given; lists and mappings are copied.
+        default: its value when not given; lists and mappings are copied. `omegaconf.MISSING` means
+            that it must be given.
         help: what it does, with its unit, for `vartk show`.
-        low, high: closed bounds of a number. above: an open lower bound.
-        choices: the values that are allowed.
+        low, high: closed bounds of a number, or of each number of a list.
+        above: an open lower bound, likewise.
+        choices: the values that are allowed, or allowed in a list.
     """
     metadata = {"help": help, "low": low, "high": high, "above": above, "choices": choices}
     if isinstance(default, (list, dict)):
@@ -44,45 +47,70 @@ def param(
 def merge_params(config: type | None, params: Mapping[str, Any], owner: str) -> dict[str, Any]:
     """Merge `params` into the defaults of the dataclass `config`.
 
-    Returns plain Python values. Raises `ParamErrors` with every unknown key, wrong type and value out
-    of range at once; `owner` is how the messages call the component.
+    Returns plain Python values. `owner` is how the messages call the component.
+
+    Raises:
+        ParamErrors: every unknown key, wrong type, value out of range and required key not given.
+        PluginError: `config` is no dataclass.
     """
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    valid = {field.name for field in dataclasses.fields(config)} if config else set()
+    if config and not dataclasses.is_dataclass(config):
+        raise PluginError(f"{owner}: the parameters {config!r} are not a dataclass")
+    fields = dataclasses.fields(config) if config else ()
+    valid = {field.name for field in fields}
     problems: dict[str, str] = {}
     merged = OmegaConf.structured(config) if config else OmegaConf.create()
     for key, value in params.items():
         if key not in valid:
-            tail = suggestion(key, valid) if valid else "; it takes no parameters."
+            tail = suggestion(str(key), valid) if valid else "; it takes no parameters."
             problems[key] = f"unknown parameter {key!r}{tail}"
             continue
         try:
-            merged[key] = value
+            OmegaConf.update(merged, key, value)  # plain assignment warns where 1 is meant as 1.0
         except (OmegaConfBaseException, ValueError) as error:
             problems[key] = f"{key}: {str(error).splitlines()[0]}"
     plain: dict[str, Any] = OmegaConf.to_container(merged)  # type: ignore[assignment]
-    for field in dataclasses.fields(config) if config else ():
-        if field.name not in problems and (text := _out_of_range(field, plain[field.name])):
+    for field in fields:
+        if field.name in problems:
+            continue
+        if OmegaConf.is_missing(merged, field.name):
+            problems[field.name] = _required(field)
+        elif text := _out_of_range(field, plain[field.name]):
             problems[field.name] = text
     if problems:
         raise ParamErrors(owner, problems)
     return plain
 
 
+_BOUNDS: dict[str, Callable[[Any, Any], bool]] = {
+    "low": operator.ge,
+    "high": operator.le,
+    "above": operator.gt,
+}
+
+
+def _required(field: dataclasses.Field[Any]) -> str:
+    help = field.metadata.get("help")
+    return f"{field.name} must be given" + (f": {help}" if help else "")
+
+
 def _out_of_range(field: dataclasses.Field[Any], value: Any) -> str:
+    """Return what is wrong with a value, or with the first wrong one of a list."""
     rule = field.metadata
-    if value is None or not rule:
-        return ""
-    if rule["choices"] is not None and value not in rule["choices"]:
-        return f"{field.name}={value!r}{suggestion(str(value), map(str, rule['choices']))}"
-    wrong = (
-        (rule["low"] is not None and not value >= rule["low"])
-        or (rule["high"] is not None and not value <= rule["high"])
-        or (rule["above"] is not None and not value > rule["above"])
-    )
-    return f"{field.name}={value} is out of range; it must be {describe_range(rule)}" if wrong else ""
+    for index, item in enumerate(value) if isinstance(value, (list, tuple)) else ((None, value),):
+        where = field.name if index is None else f"{field.name}[{index}]"
+        if item is None:
+            continue
+        if (choices := rule.get("choices")) is not None and item not in choices:
+            return f"{where}={item!r}{suggestion(str(item), map(str, choices))}"
+        if any(
+            (bound := rule.get(key)) is not None and not within(item, bound)
+            for key, within in _BOUNDS.items()
+        ):
+            return f"{where}={item} is out of range; it must be {describe_range(rule)}"
+    return ""
 
 
 def describe_range(rule: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -33,8 +34,8 @@ class Registry:
                 if key in added or key in self._specs:
                     owner = self._origins.get(key, distribution)
                     raise PluginError(
-                        f"{spec.kind} {name!r} is registered twice: by {owner} and by {distribution}; "
-                        "uninstall one of them or rename the component"
+                        f"{spec.kind} {name!r} is registered twice: by {owner} and by "
+                        f"{distribution}; uninstall one of them or rename the component"
                     )
                 added[key] = spec
         self._specs |= added
@@ -65,7 +66,7 @@ class Registry:
 
     def missing(self, spec: ComponentSpec) -> list[str]:
         """Return the modules that a component requires and that are not installed."""
-        return [name for name in spec.requires if importlib.util.find_spec(name) is None]
+        return [name for name in spec.requires if not _importable(name)]
 
     def params(self, kind: str, name: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return a component's parameters: its defaults with `params` merged in, checked and typed.
@@ -107,11 +108,18 @@ class Registry:
         module, _, attribute = target.partition(":")
         try:
             return getattr(importlib.import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
+        except Exception as error:  # a broken library fails in its own way: OSError, RuntimeError
             raise VartkError(
                 f"{spec.kind} {spec.name!r} of {self.origin(spec)} cannot be imported "
                 f"from {target!r}: {error}"
             ) from error
+
+
+def _importable(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ImportError:  # the parent of a dotted name is not there
+        return False
 
 
 def _members(interface: type) -> set[str]:
@@ -119,6 +127,6 @@ def _members(interface: type) -> set[str]:
     names: set[str] = set()
     for cls in interface.__mro__:
         if getattr(cls, "_is_protocol", False):
-            names |= set(cls.__dict__.get("__annotations__", ())) | set(vars(cls))
+            names |= set(inspect.get_annotations(cls)) | set(vars(cls))
     wanted = {name for name in names if not name.startswith("_")}
     return wanted | ({"__call__"} if "__call__" in names else set())

@@ -49,24 +49,27 @@ class ComponentSpec:
 
     def __post_init__(self) -> None:
         where = f"component {self.kind}/{self.name}"
+        if self.api != API:  # before all else: another contract may have other kinds and fields
+            raise PluginError(
+                f"{where} was made for contract {self.api}, this is contract {API}; "
+                "install a release of the plugin that matches"
+            )
         if self.kind not in KINDS:
             raise UnknownName(f"kind of {where}", self.kind, KINDS)
+        for label, names in (("requires", self.requires), ("aliases", self.aliases)):
+            if isinstance(names, str):  # it would be read letter by letter
+                raise PluginError(f"{where}: {label} must be a tuple, such as ({names!r},)")
         for name in (self.name, *self.aliases):
             if not _NAME.fullmatch(name):
                 raise PluginError(f"{where}: name {name!r} must be lower case, digits or _ . -")
         for label, target in (("target", self.target), ("config", self.config)):
             if target is not None and not _TARGET.fullmatch(target):
                 raise PluginError(f"{where}: {label} {target!r} must read 'module:attribute'")
-        if self.api != API:
-            raise PluginError(
-                f"{where} was made for contract {self.api}, this is contract {API}; "
-                "install a release of the plugin that matches"
-            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
-    """Where published weights lie: a Hugging Face repo, the files' names, and the importer that reads them.
+    """Where published weights lie: a Hugging Face repo, its files and the importer for them.
 
     `sha256` maps a file's name to its digest where it is known; other files are taken unchecked.
     """
@@ -90,7 +93,7 @@ class PresetSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandSpec:
-    """A sub-command added to `vartk`: `configure` adds its arguments, `run` returns the exit code."""
+    """A sub-command of `vartk`: `configure` adds its arguments, `run` returns the exit code."""
 
     name: str
     summary: str

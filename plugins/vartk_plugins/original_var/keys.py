@@ -3,48 +3,55 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
 
+# {} stands for an index, or for `weight` or `bias`; the pairs read the same in both directions
 _TOKENIZER = (
-    (r"quantize\.embedding\.weight", r"quantizer.codebook.weight"),
-    (r"quantize\.quant_resi\.qresi_ls\.(\d+)\.(weight|bias)", r"phi.\1.\2"),
-    (r"quantize\.quant_resi\.qresi\.(weight|bias)", r"phi.0.\1"),
-    (r"quantize\.quant_resi\.(\d+)\.(weight|bias)", r"phi.\1.\2"),
-    (r"((?:encoder|decoder|quant_conv|post_quant_conv)\..+)", r"\1"),
+    ("quantize.embedding.weight", "quantizer.codebook.weight"),
+    ("quantize.quant_resi.qresi_ls.{}.{}", "phi.{}.{}"),
+    ("quantize.quant_resi.qresi.{}", "phi.0.{}"),
+    ("quantize.quant_resi.{}.{}", "phi.{}.{}"),
 )
 _TRANSFORMER = (
-    (r"class_emb\.weight", r"conditioner.embedding.weight"),
-    (r"pos_start", r"transformer.start_position"),
-    (r"pos_1LC", r"transformer.position"),
-    (r"lvl_embed\.weight", r"transformer.level.weight"),
-    (r"word_embed\.(weight|bias)", r"transformer.embed.\1"),
-    (r"shared_ada_lin\.1\.(weight|bias)", r"transformer.shared_modulation.\1"),
-    (r"blocks\.(\d+)\.ada_lin\.1\.(weight|bias)", r"transformer.blocks.\1.modulation.\2"),
-    (r"blocks\.(\d+)\.ada_gss", r"transformer.blocks.\1.modulation_offset"),
-    (r"blocks\.(\d+)\.attn\.scale_mul_1H11", r"transformer.blocks.\1.attention.log_scale"),
-    (r"blocks\.(\d+)\.attn\.mat_qkv\.weight", r"transformer.blocks.\1.attention.qkv_weight"),
-    (r"blocks\.(\d+)\.attn\.(q_bias|v_bias)", r"transformer.blocks.\1.attention.\2"),
-    (r"blocks\.(\d+)\.attn\.proj\.(weight|bias)", r"transformer.blocks.\1.attention.proj.\2"),
-    (r"blocks\.(\d+)\.ffn\.(fc[12])\.(weight|bias)", r"transformer.blocks.\1.ffn.\2.\3"),
-    (r"head_nm\.ada_lin\.1\.(weight|bias)", r"transformer.head_modulation.\1"),
-    (r"head\.(weight|bias)", r"transformer.head.\1"),
+    ("class_emb.weight", "conditioner.embedding.weight"),
+    ("pos_start", "transformer.start_position"),
+    ("pos_1LC", "transformer.position"),
+    ("lvl_embed.weight", "transformer.level.weight"),
+    ("word_embed.{}", "transformer.embed.{}"),
+    ("shared_ada_lin.1.{}", "transformer.shared_modulation.{}"),
+    ("blocks.{}.ada_lin.1.{}", "transformer.blocks.{}.modulation.{}"),
+    ("blocks.{}.ada_gss", "transformer.blocks.{}.modulation_offset"),
+    ("blocks.{}.attn.scale_mul_1H11", "transformer.blocks.{}.attention.log_scale"),
+    ("blocks.{}.attn.mat_qkv.weight", "transformer.blocks.{}.attention.qkv_weight"),
+    ("blocks.{}.attn.q_bias", "transformer.blocks.{}.attention.q_bias"),
+    ("blocks.{}.attn.v_bias", "transformer.blocks.{}.attention.v_bias"),
+    ("blocks.{}.attn.proj.{}", "transformer.blocks.{}.attention.proj.{}"),
+    ("blocks.{}.ffn.fc1.{}", "transformer.blocks.{}.ffn.fc1.{}"),
+    ("blocks.{}.ffn.fc2.{}", "transformer.blocks.{}.ffn.fc2.{}"),
+    ("head_nm.ada_lin.1.{}", "transformer.head_modulation.{}"),
+    ("head.{}", "transformer.head.{}"),
 )
+_SAME = re.compile(r"(encoder|decoder|quant_conv|post_quant_conv)\..+")
 _BUFFERS = re.compile(
     r"quantize\.ema_vocab_hit_SV|lvl_1L|attn_bias_for_masking|blocks\.\d+\.attn\.zero_k_bias"
 )
 
 
 def tokenizer_state(original: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Return the weights of `var_vqvae` from an original VQVAE's; `KeyError` lists unknown names."""
+    """Return the weights of `var_vqvae` from an original VQVAE's, its buffers left out.
+
+    Raises:
+        KeyError: with every name that is not a VQVAE's.
+    """
     return _renamed(original, _TOKENIZER)
 
 
 def transformer_state(original: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Return the weights of `var` ("transformer.") and of `class` ("conditioner.") from an original VAR's.
+    """Return the weights of `var` ("transformer.") and `class` ("conditioner.") from an original VAR's.
 
     Raises:
         KeyError: with every name that is not a VAR's.
@@ -54,20 +61,39 @@ def transformer_state(original: Mapping[str, torch.Tensor]) -> dict[str, torch.T
     return {k: v.flatten() if k.endswith("log_scale") else v for k, v in renamed.items()}
 
 
+def original_name(name: str) -> str:
+    """Return the original's name of one of vartk's weights; phi's is that of partial sharing."""
+    for original, ours in (*_TOKENIZER, *_TRANSFORMER):
+        if (translated := _translate(name, ours, original)) is not None:
+            return translated
+    return name
+
+
 def _renamed(
-    original: Mapping[str, torch.Tensor], rules: Iterable[tuple[str, str]]
+    original: Mapping[str, torch.Tensor], rules: Sequence[tuple[str, str]]
 ) -> dict[str, torch.Tensor]:
     renamed: dict[str, torch.Tensor] = {}
     unknown = []
     for name, tensor in original.items():
         if _BUFFERS.fullmatch(name):
             continue
-        for pattern, replacement in rules:
-            if match := re.fullmatch(pattern, name):
-                renamed[match.expand(replacement)] = tensor
-                break
-        else:
+        ours = name if rules is _TOKENIZER and _SAME.fullmatch(name) else _first(name, rules)
+        if ours is None:
             unknown.append(name)
+        else:
+            renamed[ours] = tensor
     if unknown:
         raise KeyError(*unknown)
     return renamed
+
+
+def _first(name: str, rules: Iterable[tuple[str, str]]) -> str | None:
+    found = (_translate(name, source, target) for source, target in rules)
+    return next((translated for translated in found if translated is not None), None)
+
+
+def _translate(name: str, source: str, target: str) -> str | None:
+    """Return `name`, which reads like the template `source`, in the words of `target`."""
+    pattern = re.escape(source).replace(r"\{\}", r"(\d+|weight|bias)")
+    match = re.fullmatch(pattern, name)
+    return target.format(*match.groups()) if match else None

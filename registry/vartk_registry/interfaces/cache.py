@@ -69,5 +69,3 @@ class CacheStrategy(Protocol):
     def start(self, plan: CachePlan) -> CacheState:
         """Return the state for a new generation."""
         ...
-
-

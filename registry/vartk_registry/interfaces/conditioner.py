@@ -35,11 +35,19 @@ class Condition:
 
 @runtime_checkable
 class Conditioner(Protocol):
-    """Component kind `conditioner`, a `torch.nn.Module`; built with `width`, the transformer's.
+    """Component kind `conditioner`, a `torch.nn.Module`.
+
+    Built with `width`, the transformer's, and `classes`, the names of the model's classes by index.
 
     Conditions travel as a batch that `torch.utils.data` can collate: class indices [B], token ids
     [B, N], and so on.
     """
+
+    takes: str
+    """What it reads of an `Example`: "label" or "caption"."""
+
+    choices: list[str]
+    """What there is to choose from, by index (class names); empty where any text will do."""
 
     def parse(self, values: Sequence[Any]) -> torch.Tensor:
         """Return the batch for what a user gave (indices, class names, prompts).

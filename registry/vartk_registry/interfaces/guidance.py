@@ -19,8 +19,6 @@ class Guidance(Protocol):
         """
         ...
 
-    def mix(
-        self, conditional: torch.Tensor, null: torch.Tensor, weight: float
-    ) -> torch.Tensor:
+    def mix(self, conditional: torch.Tensor, null: torch.Tensor, weight: float) -> torch.Tensor:
         """Return the mixed logits; classifier-free guidance is (1 + t) conditional - t null."""
         ...

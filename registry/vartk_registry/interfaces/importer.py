@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -18,11 +19,13 @@ class Imported:
         config: the model's configuration, as in `model.yaml`.
         tokenizer, transformer: the weights under the names of vartk's modules; `transformer` holds the
             conditioner's too, under "conditioner."; it is None where only a tokenizer was given.
+        original_name: gives the name of a weight in the foreign files, for messages.
     """
 
     config: dict[str, Any]
     tokenizer: dict[str, torch.Tensor]
     transformer: dict[str, torch.Tensor] | None
+    original_name: Callable[[str], str]
 
 
 @runtime_checkable

@@ -74,9 +74,7 @@ class Quantizer(Protocol):
         """
         ...
 
-    def code_loss(
-        self, logits: torch.Tensor, codes: torch.Tensor, smoothing: float
-    ) -> torch.Tensor:
+    def code_loss(self, logits: torch.Tensor, codes: torch.Tensor, smoothing: float) -> torch.Tensor:
         """Return the loss of predicting `codes` [..., *shape] by `logits` [..., *shape, classes], as [...].
 
         `smoothing` in [0, 1] is the label smoothing.

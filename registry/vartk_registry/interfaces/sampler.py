@@ -39,8 +39,6 @@ class Draw:
 class Sampler(Protocol):
     """Component kind `sampler`."""
 
-    def __call__(
-        self, logits: torch.Tensor, step: int, steps: int, random: Randomness
-    ) -> Draw:
+    def __call__(self, logits: torch.Tensor, step: int, steps: int, random: Randomness) -> Draw:
         """Draw the codes of scale `step` of `steps` from logits [B, n, *shape, classes]."""
         ...

@@ -29,7 +29,9 @@ class TokenizerOutput:
 
 @runtime_checkable
 class Tokenizer(Protocol):
-    """Component kind `tokenizer`, a `torch.nn.Module`; built with `quantizer`.
+    """Component kind `tokenizer`, a `torch.nn.Module`.
+
+    Built with `quantizer`, which makes the configured quantizer for a width of vectors.
 
     The accumulated latent f_hat [B, channels, H, W] is the image made so far: codes are added to it
     scale by scale, it gives the next scale's input, and it is decoded at any time.
@@ -73,8 +75,6 @@ class Tokenizer(Protocol):
         """Return the images [B, 3, H, W], clamped to [-1, 1], of an accumulated latent."""
         ...
 
-    def code_loss(
-        self, logits: torch.Tensor, codes: torch.Tensor, smoothing: float
-    ) -> torch.Tensor:
+    def code_loss(self, logits: torch.Tensor, codes: torch.Tensor, smoothing: float) -> torch.Tensor:
         """Return the loss per token [B, n] of logits [B, n, *shape, classes] for codes [B, n, *shape]."""
         ...

@@ -1,0 +1,22 @@
+"""Attention backends that need torch alone."""
+
+from vartk_registry import ComponentSpec, hookimpl
+
+
+@hookimpl
+def vartk_components() -> list[ComponentSpec]:
+    """Offer the oracle and torch's fused attention."""
+    return [
+        ComponentSpec(
+            kind="attention",
+            name="eager",
+            target="vartk_plugins.attention.eager:EagerAttention",
+            summary="plain fp32 attention with a dense mask: the oracle of the others",
+        ),
+        ComponentSpec(
+            kind="attention",
+            name="sdpa",
+            target="vartk_plugins.attention.sdpa:SdpaAttention",
+            summary="torch's fused attention, one unmasked call a segment",
+        ),
+    ]

@@ -1,0 +1,57 @@
+"""Torch's fused attention, without a mask: one call for each segment of queries.
+
+The queries of a segment see the same keys, so attention over those keys alone needs no mask, and
+fused kernels that take none can serve it. Gradients are exact.
+
+Legend: B batch, S and T query and key tokens, H heads, D head dim.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+
+from vartk_registry.interfaces import AttentionRequest
+from vartk_registry.masks import Span
+
+Segments = list[tuple[slice, tuple[Span, ...]]]
+"""Queries, and the key intervals that all of them see."""
+
+
+class SdpaAttention:
+    """`torch.nn.functional.scaled_dot_product_attention`, which picks its kernel by the tensors."""
+
+    def unavailable(self) -> str:
+        """Return an empty string: it runs wherever torch does."""
+        return ""
+
+    def unsupported(self, request: AttentionRequest) -> list[str]:
+        """Return no reasons: torch falls back to plain math where no kernel fits."""
+        return []
+
+    def prepare(self, request: AttentionRequest) -> Segments:
+        """Return the calls to make: one where every query sees every key, else one a segment."""
+        mask = request.mask
+        if mask.is_full:
+            return [(slice(0, mask.q_len), ((0, mask.kv_len),))]
+        return list(mask.segments())
+
+    def __call__(
+        self, q: Tensor, k: Tensor, v: Tensor, *, scale: float, plan: Segments, dropout: float
+    ) -> Tensor:
+        """Compute attention; q [B, S, H, D], k and v [B, T, H, D], as q."""
+        outs = []
+        for rows, spans in plan:
+            # kernels take [B, H, S, D]; these are views
+            q_BHSD = q[:, rows].transpose(1, 2)
+            k_BHTD = _seen(k, spans).transpose(1, 2)
+            v_BHTD = _seen(v, spans).transpose(1, 2)
+            out_BHSD = scaled_dot_product_attention(q_BHSD, k_BHTD, v_BHTD, dropout_p=dropout, scale=scale)
+            outs.append(out_BHSD.transpose(1, 2))
+        return outs[0] if len(outs) == 1 else torch.cat(outs, dim=1)
+
+
+def _seen(x_BTHD: Tensor, spans: tuple[Span, ...]) -> Tensor:
+    parts = [x_BTHD[:, start:stop] for start, stop in spans]
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)

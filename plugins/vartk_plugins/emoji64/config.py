@@ -1,0 +1,27 @@
+"""The parameters of `emoji64`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vartk_registry import param
+
+
+@dataclass(kw_only=True, slots=True)
+class Emoji64Config:
+    """Which images are used and what their classes are."""
+
+    classes: str = param(
+        "group-style",
+        "what a class is: a group such as food, a style such as noto, or both as in food-noto",
+        choices=("group", "style", "group-style"),
+    )
+    groups: list[str] = param(
+        [],
+        "use only these of smileys, people, animals, food, travel, activities, objects, symbols, "
+        "flags; empty for all",
+    )
+    styles: list[str] = param(
+        [],
+        "use only these of fluent-3d, fluent-color, fluent-flat, noto and noto-blob; empty for all",
+    )

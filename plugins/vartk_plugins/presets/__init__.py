@@ -1,0 +1,43 @@
+"""Named configurations: the official models, and small ones that train on a laptop."""
+
+from pathlib import Path
+
+from vartk_registry import PresetSpec, Weights, hookimpl
+
+_CONFIGS = Path(__file__).parent / "configs"
+
+_SHA256 = {
+    "vae_ch160v4096z32.pth": "7c3ec27ae28a3f87055e83211ea8cc8558bd1985d7b51742d074fb4c2fcf186c",
+    "var_d16.pth": "4f6151aad91c94e03e224dd7358d8389fa05301c0c291279566998efb54b0ecb",
+    "var_d20.pth": "f7d232978e6fe82a4f2e0f5d82b012e01b1aa5abfe93ce2b56104ec0e878a10f",
+    "var_d30.pth": "7b11551dd4d794c7d6ed10b3d2822d42efe609a86128171b646e543dd2633b56",
+}
+
+
+@hookimpl
+def vartk_presets() -> list[PresetSpec]:
+    """Offer the configurations in `configs`; the official ones know where their weights are."""
+    official = {
+        "var-d16": "ImageNet 256 px, 310 M parameters",
+        "var-d20": "ImageNet 256 px, 601 M parameters",
+        "var-d24": "ImageNet 256 px, 1.03 B parameters",
+        "var-d30": "ImageNet 256 px, 2.01 B parameters",
+        "var-d36": "ImageNet 512 px, 2.35 B parameters, shared AdaLN",
+    }
+    presets = [
+        PresetSpec(
+            name=name,
+            path=_CONFIGS / f"{name}.yaml",
+            summary=summary,
+            weights=Weights(
+                repo="FoundationVision/var",
+                tokenizer="vae_ch160v4096z32.pth",
+                transformer=f"{name.replace('-', '_')}.pth",
+                importer="var",
+                sha256=_SHA256,
+            ),
+        )
+        for name, summary in official.items()
+    ]
+    demo = "64-px pictures from scratch in two minutes on two cores: what `vartk demo` trains"
+    return [*presets, PresetSpec(name="demo", path=_CONFIGS / "demo.yaml", summary=demo)]

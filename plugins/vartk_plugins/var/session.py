@@ -1,0 +1,108 @@
+"""One generation: a cached step a scale.
+
+Legend: B batch, n tokens of a scale, m of them computed, T keys, H heads, D head dim, C width.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from vartk_registry import MaskSpec
+from vartk_registry.interfaces import CachePlan, CacheStrategy, Schedule
+from vartk_registry.interfaces.attention import Attend
+
+from .blocks import Compute
+
+if TYPE_CHECKING:
+    from .transformer import VarTransformer
+
+
+class VarSession:
+    """The cache, and what the condition and the schedule fix for all steps: modulations, positions.
+
+    Args:
+        model: the transformer.
+        vector: [B, C], the condition.
+        schedule: the grids to generate.
+        cache: makes the cache's state.
+        attend: attention.
+    """
+
+    def __init__(
+        self,
+        model: VarTransformer,
+        vector: Tensor,
+        schedule: Schedule,
+        cache: CacheStrategy,
+        attend: Attend,
+    ) -> None:
+        self._model = model
+        self._schedule = schedule
+        self._attend = attend
+        self._step = 0
+        self._vector_BC = vector
+        self._layout_1LC = model.layout(schedule)
+        self._head_modulation = model.head_modulate(vector)
+        condition = model.block_condition(vector)
+        self._modulations = [block.modulate(condition) for block in model.blocks]
+        self.cache = cache.start(
+            CachePlan(
+                schedule=schedule,
+                layers=len(model.blocks),
+                batch=len(vector),
+                heads=model.heads,
+                head_dim=model.width // model.heads,
+                dtype=_compute_dtype(model.head.weight),
+                device=vector.device,
+            )
+        )
+
+    def step(self, inputs: Tensor | None) -> Tensor:
+        """Return the logits [B, n, *shape, classes] of the next scale.
+
+        `inputs` [B, n, channels] is what the tokenizer made of the coarser scales; None at first.
+        """
+        if (inputs is None) != (self._step == 0):
+            raise ValueError("the first scale takes no inputs, and every other one does")
+        start, stop = self._schedule.spans[self._step]
+        tokens = self._vector_BC[:, None] if inputs is None else self._model.embed_inputs(inputs)
+        x_BnC = tokens + self._layout_1LC[:, start:stop]
+        for layer, block in enumerate(self._model.blocks):
+            attend = partial(self._attend_cached, layer)
+            around = partial(self._on_selected, layer)
+            x_BnC = block.run(x_BnC, self._modulations[layer], attend, around)
+        self._step += 1
+        return self._model.logits(x_BnC, self._head_modulation)
+
+    def narrow(self, batch: int) -> None:
+        """Go on with the first `batch` samples alone."""
+        self._vector_BC = self._vector_BC[:batch]
+        self._head_modulation = self._head_modulation[:batch]
+        self._modulations = [modulation[:batch] for modulation in self._modulations]
+        self.cache.narrow(batch)
+
+    def _attend_cached(
+        self, layer: int, q_BmHD: Tensor, k: Tensor, v: Tensor, *, scale: float, dropout: float
+    ) -> Tensor:
+        k_BTHD, v_BTHD = self.cache.append(layer, self._step, k, v)
+        mask = MaskSpec.full(q_BmHD.shape[1], k_BTHD.shape[1])
+        return self._attend(q_BmHD, k_BTHD, v_BTHD, mask=mask, scale=scale, dropout=dropout)
+
+    def _on_selected(self, layer: int, branch: str, x_BnC: Tensor, compute: Compute) -> Tensor:
+        kept_Bm = self.cache.select(layer, branch, self._step, x_BnC)
+        if kept_Bm is None:
+            x_BmC = x_BnC
+        else:
+            x_BmC = x_BnC.gather(1, kept_Bm[..., None].expand(-1, -1, x_BnC.shape[-1]))
+        return self.cache.restore(layer, branch, self._step, compute(x_BmC), kept_Bm)
+
+
+def _compute_dtype(weight: Tensor) -> torch.dtype:
+    """Return the dtype of keys and values: autocast's where it is on, else the weights'."""
+    device = weight.device.type
+    on = torch.is_autocast_enabled(device)
+    return torch.get_autocast_dtype(device) if on else weight.dtype

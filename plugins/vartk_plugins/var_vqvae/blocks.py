@@ -1,0 +1,80 @@
+"""The parts of the convolutional encoder and decoder (of VQGAN, arXiv 2012.09841).
+
+Legend: B batch, C channels, H and W height and width, N = H W positions.
+Every part works on channels_last maps without copying them to another layout.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+GROUPS = 32
+"""The groups of every normalisation, which must divide the widths."""
+
+
+def norm(channels: int) -> nn.GroupNorm:
+    """Return the normalisation that all blocks use."""
+    return nn.GroupNorm(GROUPS, channels, eps=1e-6)
+
+
+class ResBlock(nn.Module):
+    """Two 3x3 convolutions and a shortcut, which is a 1x1 convolution where the width changes."""
+
+    def __init__(self, inputs: int, outputs: int, dropout: float) -> None:
+        super().__init__()
+        self.norm1 = norm(inputs)
+        self.conv1 = nn.Conv2d(inputs, outputs, kernel_size=3, padding=1)
+        self.norm2 = norm(outputs)
+        self.dropout = nn.Dropout(dropout)
+        self.conv2 = nn.Conv2d(outputs, outputs, kernel_size=3, padding=1)
+        self.nin_shortcut = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, kernel_size=1)
+
+    def forward(self, x_BCHW: torch.Tensor) -> torch.Tensor:
+        """Return the map [B, outputs, H, W]."""
+        h_BCHW = self.conv1(F.silu(self.norm1(x_BCHW)))
+        h_BCHW = self.conv2(self.dropout(F.silu(self.norm2(h_BCHW))))
+        return self.nin_shortcut(x_BCHW) + h_BCHW
+
+
+class AttnBlock(nn.Module):
+    """Single-head self-attention over all positions of the map, scaled by C^-0.5."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = norm(channels)
+        self.qkv = nn.Conv2d(channels, 3 * channels, kernel_size=1)
+        self.proj_out = nn.Conv2d(channels, channels, kernel_size=1)
+
+    def forward(self, x_BCHW: torch.Tensor) -> torch.Tensor:
+        """Return the map with what its positions attend to added."""
+        qkv_BN3C = self.qkv(self.norm(x_BCHW)).flatten(2).transpose(1, 2)
+        q_B1NC, k_B1NC, v_B1NC = qkv_BN3C.unsqueeze(1).chunk(3, dim=-1)
+        h_B1NC = F.scaled_dot_product_attention(q_B1NC, k_B1NC, v_B1NC)
+        h_BCHW = h_B1NC.squeeze(1).transpose(1, 2).unflatten(2, x_BCHW.shape[2:])
+        return x_BCHW + self.proj_out(h_BCHW)
+
+
+class Downsample(nn.Module):
+    """Halve the map by a strided convolution, padded at the right and at the bottom alone."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, kernel_size=3, stride=2)
+
+    def forward(self, x_BCHW: torch.Tensor) -> torch.Tensor:
+        """Return the map [B, C, H/2, W/2]."""
+        return self.conv(F.pad(x_BCHW, (0, 1, 0, 1)))
+
+
+class Upsample(nn.Module):
+    """Double the map by its nearest neighbours, then a convolution."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, kernel_size=3, padding=1)
+
+    def forward(self, x_BCHW: torch.Tensor) -> torch.Tensor:
+        """Return the map [B, C, 2H, 2W]."""
+        return self.conv(F.interpolate(x_BCHW, scale_factor=2, mode="nearest"))

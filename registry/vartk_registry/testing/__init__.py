@@ -1,0 +1,30 @@
+"""The conformance kit: checks that a plugin author runs in their own tests (torch is needed).
+
+Each `check_*` raises AssertionError with a sentence that names the rule of the interface which is
+broken. The inputs are small, random with a fixed seed, and on the CPU.
+"""
+
+from .attention import check_attention, dense_attend
+from .cache import check_cache
+from .component import check_component
+from .data import check_dataset, check_metric
+from .model import check_conditioner, check_transformer
+from .sampling import SeededRandom, check_guidance, check_sampler, check_schedule
+from .tokens import check_quantizer, check_tokenizer
+
+__all__ = [
+    "SeededRandom",
+    "check_attention",
+    "check_cache",
+    "check_component",
+    "check_conditioner",
+    "check_dataset",
+    "check_guidance",
+    "check_metric",
+    "check_quantizer",
+    "check_sampler",
+    "check_schedule",
+    "check_tokenizer",
+    "check_transformer",
+    "dense_attend",
+]

@@ -1,0 +1,66 @@
+"""The check of a registered component, by its name."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import Unsupported
+from ..interfaces import ScheduleFactory
+from ..registry import Registry
+from .attention import check_attention
+from .cache import check_cache
+from .data import check_dataset, check_metric
+from .model import check_conditioner
+from .rules import require
+from .sampling import check_guidance, check_sampler, check_schedule
+from .tokens import check_quantizer
+
+
+def check_component(registry: Registry, kind: str, name: str) -> None:
+    """Build a component with its default parameters and check it.
+
+    Raises:
+        AssertionError: a rule of its interface is broken; the message says which.
+        VartkError: it cannot be built with default parameters, on this machine.
+        Unsupported: its kind cannot be checked by name alone; the message says what to do.
+    """
+    spec = registry.find(kind, name)
+    if config := registry.config_class(spec):
+        for field in dataclasses.fields(config):
+            require(
+                bool(field.metadata.get("help")),
+                f"parameter {field.name!r} has no help; declare it with vartk_registry.param",
+            )
+    if kind not in _CHECKS:
+        raise Unsupported(
+            f"{kind} {name!r} cannot be checked by its name alone; build a small one in a test, "
+            "and check it there with vartk_registry.testing"
+        )
+    runtime, check = _CHECKS[kind]
+    check(registry.build(kind, name, {}, **runtime))
+
+
+def _schedule(factory: ScheduleFactory) -> None:
+    latent = factory((16, 16)).latent  # a fixed list ends where it ends
+    check_schedule(factory, latent)
+
+
+def _conditioner(conditioner: Any) -> None:
+    values = [0, 1] if conditioner.takes == "label" else ["a red cat", "two dogs"]
+    check_conditioner(conditioner, values)
+
+
+_CHECKS: dict[str, tuple[dict[str, Any], Callable[[Any], None]]] = {
+    "schedule": ({}, _schedule),
+    "quantizer": ({"dim": 16}, check_quantizer),
+    "conditioner": ({"width": 16, "classes": ["cat", "dog"]}, _conditioner),
+    "attention": ({}, check_attention),
+    "cache": ({}, check_cache),
+    "guidance": ({}, check_guidance),
+    "sampler": ({}, check_sampler),
+    "dataset": ({"split": "train"}, check_dataset),
+    "metric": ({}, check_metric),
+}
+"""The kinds that can be built from a name alone: the arguments of the build, and the check."""

@@ -1,0 +1,101 @@
+"""Checks of conditioners and transformers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from ..interfaces import (
+    Attend,
+    CacheState,
+    CacheStrategy,
+    CodeSpace,
+    Condition,
+    Conditioner,
+    Schedule,
+    Transformer,
+)
+from .attention import dense_attend
+from .rules import mode, require, require_close, require_shape
+
+
+def check_conditioner(conditioner: Conditioner, values: Sequence[Any]) -> None:
+    """Check a conditioner on two or more values as a user gives them: indices, names, prompts."""
+    size = len(values)
+    require(size >= 2, "give at least two values to check a conditioner with")
+    require(
+        conditioner.takes in ("label", "caption"),
+        f"takes must be 'label' or 'caption', not {conditioner.takes!r}",
+    )
+    with mode(conditioner, training=False), torch.no_grad():
+        batch = conditioner.parse(values)
+        require_shape("a parsed batch", batch, (size, *batch.shape[1:]))
+        condition = conditioner(batch)
+        _check_condition(condition, size)
+        null = conditioner.null(size)
+        require_shape("a null batch", null, batch.shape)
+        require(null.dtype == batch.dtype, "a null batch must have the dtype of a parsed one")
+        _check_condition(conditioner(torch.cat([batch, null])), 2 * size)
+        given = batch.clone()
+        dropped = conditioner.drop(batch, torch.arange(size) == 0)
+        require(torch.equal(batch, given), "drop must leave the batch it is given as it is")
+        require(
+            torch.equal(dropped, torch.cat([null[:1], batch[1:]])),
+            "drop must put the null condition where `dropped` is true, and only there",
+        )
+
+
+def _check_condition(condition: Condition, size: int) -> None:
+    require(isinstance(condition, Condition), f"it must return a Condition, not {condition!r}")
+    require_shape("the vector of a condition", condition.vector, (size, condition.vector.shape[-1]))
+    if condition.tokens is not None:
+        _, count, width = condition.tokens.shape
+        require_shape("the tokens of a condition", condition.tokens, (size, count, width))
+    if condition.lengths is not None:
+        require_shape("the lengths of a condition", condition.lengths, (size,))
+
+
+def check_transformer(
+    transformer: Transformer,
+    condition: Condition,
+    *,
+    schedule: Schedule,
+    space: CodeSpace,
+    channels: int,
+    cache: CacheStrategy,
+    attend: Attend = dense_attend,
+) -> None:
+    """Check that cached steps give the logits of the teacher-forced pass.
+
+    Weights as initialised may hide what attention does (VAR starts with gates near 0): give the
+    transformer random ones first.
+
+    Args:
+        condition: of two or more samples.
+        schedule, space, channels: what the transformer was built with.
+        cache: a lossless strategy, such as the built-in `full`.
+    """
+    batch = len(condition)
+    require(batch >= 2, "give a condition of at least two samples to check a transformer with")
+    generator = torch.Generator().manual_seed(0)
+    first = schedule.sizes[0]
+    inputs = torch.randn(batch, schedule.total - first, channels, generator=generator)
+    scales = [None if a < first else inputs[:, a - first : b - first] for a, b in schedule.spans]
+    with mode(transformer, training=False), torch.no_grad():
+        logits = transformer(inputs, condition, schedule, attend)
+        require_shape("teacher-forced logits", logits, (batch, schedule.total, *space.logits_shape))
+        session = transformer.begin(condition, schedule, cache, attend)
+        narrowed = transformer.begin(condition, schedule, cache, attend)
+        require(isinstance(session.cache, CacheState), "a session must hold the state of its cache")
+        # the two sessions take turns, for neither may keep its state on the module
+        for step, (x, (start, stop)) in enumerate(zip(scales, schedule.spans, strict=True)):
+            if step == 1:
+                narrowed.narrow(1)
+            rule = f"the cached step of scale {step} must equal the teacher-forced logits"
+            require_close(rule, session.step(x), logits[:, start:stop])
+            left = batch if step == 0 else 1
+            part = None if x is None else x[:left]
+            rule = f"scale {step} of a narrowed session must equal the first sample's logits"
+            require_close(rule, narrowed.step(part), logits[:left, start:stop])

@@ -1,0 +1,150 @@
+import math
+
+import pytest
+import torch
+from torch.overrides import TorchFunctionMode
+
+from vartk_registry import MaskSpec, discover
+from vartk_registry.interfaces import AttentionRequest, Schedule
+
+MASKS = {
+    "full": MaskSpec.full(3, 8),
+    "full, of two segments": MaskSpec((2, 3), (((0, 6),), ((0, 6),)), 6),
+    "scale-causal": MaskSpec.scale_causal(Schedule.of([1, 2, 3])),
+    "scale-causal, not square": MaskSpec.scale_causal(Schedule.of([1, (1, 3), (3, 2)])),
+    "prefixed": MaskSpec.scale_causal(Schedule.of([1, 2])).prefixed(3),
+    "gaps": MaskSpec((2, 3), (((0, 1), (3, 5)), ((1, 2), (4, 7))), 7),
+    "gaps, prefixed": MaskSpec((2, 3), (((1, 2), (3, 5)), ((0, 2), (4, 7))), 7).prefixed(2),
+}
+masks = pytest.mark.parametrize("mask", MASKS.values(), ids=MASKS)
+backends = pytest.mark.parametrize("name", ["eager", "sdpa"])
+
+
+@pytest.fixture(scope="module")
+def registry():
+    return discover(["vartk_plugins.attention"]).registry
+
+
+def attention(backend, q, k, v, *, mask, scale, dropout=0.0):
+    request = AttentionRequest(
+        mask,
+        heads=q.shape[2],
+        head_dim=q.shape[3],
+        dtype=str(q.dtype).removeprefix("torch."),
+        device="cpu",
+        needs_grad=q.requires_grad,
+        dropout=dropout,
+    )
+    assert backend.unavailable() == ""
+    assert backend.unsupported(request) == []
+    return backend(q, k, v, scale=scale, plan=backend.prepare(request), dropout=dropout)
+
+
+def tensors(mask, batch=2, heads=2, head_dim=4, dtype=torch.float32, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    lengths = mask.q_len, mask.kv_len, mask.kv_len
+    return [torch.randn(batch, n, heads, head_dim, generator=generator).to(dtype) for n in lengths]
+
+
+def by_hand(q, k, v, mask, scale):
+    """Attention by the definition, in Python floats."""
+    seen = [
+        [key for start, stop in spans for key in range(start, stop)]
+        for length, spans in zip(mask.q_lens, mask.kv_spans, strict=True)
+        for _ in range(length)
+    ]
+    out = torch.zeros(q.shape)
+    q, k, v = q.tolist(), k.tolist(), v.tolist()
+    batch, rows, heads, dim = out.shape
+    for b in range(batch):
+        for i in range(rows):
+            for h in range(heads):
+                weight = {
+                    j: math.exp(scale * sum(x * y for x, y in zip(q[b][i][h], k[b][j][h], strict=True)))
+                    for j in seen[i]
+                }
+                for d in range(dim):
+                    mix = sum(w * v[b][j][h][d] for j, w in weight.items())
+                    out[b, i, h, d] = mix / sum(weight.values())
+    return out
+
+
+@masks
+@backends
+def test_it_is_the_definition(registry, name, mask):
+    q, k, v = tensors(mask)
+    out = attention(registry.build("attention", name, {}), q, k, v, mask=mask, scale=0.7)
+    torch.testing.assert_close(out, by_hand(q, k, v, mask, 0.7), rtol=1e-5, atol=1e-6)
+
+
+@masks
+@pytest.mark.parametrize("head_dim", [1, 7, 64])
+def test_sdpa_equals_eager_with_gradients(registry, mask, head_dim):
+    results = []
+    for name in ("eager", "sdpa"):
+        inputs = [x.requires_grad_() for x in tensors(mask, head_dim=head_dim, dtype=torch.float64)]
+        out = attention(registry.build("attention", name, {}), *inputs, mask=mask, scale=0.25)
+        weight = torch.randn(out.shape, generator=torch.Generator().manual_seed(1))
+        results.append([out, *torch.autograd.grad((out * weight).sum(), inputs)])
+    for expected, actual in zip(*results, strict=True):
+        torch.testing.assert_close(actual, expected, rtol=1e-10, atol=1e-12)
+
+
+@backends
+def test_bfloat16_stays_bfloat16(registry, name):
+    mask = MASKS["scale-causal"]
+    q, k, v = tensors(mask, dtype=torch.bfloat16)
+    out = attention(registry.build("attention", name, {}), q, k, v, mask=mask, scale=0.5)
+    assert out.dtype == torch.bfloat16
+    exact = by_hand(q.float(), k.float(), v.float(), mask, 0.5)
+    torch.testing.assert_close(out.float(), exact, rtol=2e-2, atol=2e-2)
+
+
+def test_eager_ignores_autocast(registry):
+    mask = MASKS["gaps"]
+    q, k, v = tensors(mask)
+    eager = registry.build("attention", "eager", {})
+    expected = attention(eager, q, k, v, mask=mask, scale=1.0)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(attention(eager, q, k, v, mask=mask, scale=1.0), expected, rtol=0, atol=0)
+
+
+@backends
+def test_dropout_drops_weights_and_keeps_their_mean(registry, name):
+    mask = MaskSpec.full(1, 50)
+    q, k, v = tensors(mask, batch=200)
+    torch.manual_seed(0)
+    backend = registry.build("attention", name, {})
+    out = attention(backend, q, k, torch.ones_like(v), mask=mask, scale=0.0, dropout=0.5)
+    assert out.std() > 0.05
+    assert out.mean().item() == pytest.approx(1, abs=0.03)
+
+
+class SdpaCalls(TorchFunctionMode):
+    """Records the lengths of each call of torch's fused attention, and that it has no mask."""
+
+    def __init__(self):
+        super().__init__()
+        self.lengths = []
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func is torch.nn.functional.scaled_dot_product_attention:
+            assert kwargs.get("attn_mask") is None
+            self.lengths.append((args[0].shape[-2], args[1].shape[-2]))
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(
+    ("mask", "lengths"),
+    [
+        ("scale-causal", [(1, 1), (4, 5), (9, 14)]),
+        ("gaps", [(2, 3), (3, 4)]),
+        ("full, of two segments", [(5, 6)]),
+    ],
+)
+def test_sdpa_computes_only_what_is_seen(registry, mask, lengths):
+    q, k, v = tensors(MASKS[mask])
+    sdpa = registry.build("attention", "sdpa", {})
+    with SdpaCalls() as calls:
+        attention(sdpa, q, k, v, mask=MASKS[mask], scale=1.0)
+    assert calls.lengths == lengths

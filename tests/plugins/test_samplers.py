@@ -1,0 +1,158 @@
+import pytest
+import torch
+from torch.nn import functional as F
+
+from vartk_plugins.samplers.filter import top_k_filtered, top_p_filtered
+from vartk_registry import ParamErrors, discover
+from vartk_registry.testing import SeededRandom, check_sampler
+
+registry = discover(["vartk_plugins.samplers"]).registry
+
+
+def kept(logits):
+    """The indices that a filter left."""
+    return logits.isfinite().nonzero().flatten().tolist()
+
+
+def logs(*probabilities):
+    return torch.tensor(probabilities).log()
+
+
+@pytest.mark.parametrize(
+    ("top_k", "expected"),
+    [
+        (0, [0, 1, 2, 3, 4]),
+        (1, [1, 3]),  # both are the largest
+        (2, [1, 3]),
+        (3, [1, 2, 3]),
+        (4, [0, 1, 2, 3, 4]),  # the fourth largest is tied with the fifth
+        (5, [0, 1, 2, 3, 4]),
+        (900, [0, 1, 2, 3, 4]),
+    ],
+)
+def test_top_k_keeps_ties_with_the_kth_largest(top_k, expected):
+    assert kept(top_k_filtered(torch.tensor([1.0, 3.0, 2.0, 3.0, 1.0]), top_k)) == expected
+
+
+@pytest.mark.parametrize(
+    ("top_p", "expected"),
+    [
+        (0.0, [0, 1, 2, 3]),
+        (0.3, [1]),  # ascending, the sums are .1, .3, .6 and 1: all but the last are <= .7
+        (0.5, [1, 3]),
+        (0.75, [0, 1, 3]),
+        (1.0, [0, 1, 2, 3]),
+        (1e-6, [1]),
+    ],
+)
+def test_top_p_drops_the_least_likely(top_p, expected):
+    assert kept(top_p_filtered(logs(0.2, 0.4, 0.1, 0.3), top_p)) == expected
+
+
+def test_top_p_drops_a_class_whose_sum_is_exactly_the_rest():
+    # four equals: the sums are exactly .25, .5, .75 and 1
+    assert len(kept(top_p_filtered(torch.zeros(4), 0.5))) == 2
+    assert len(kept(top_p_filtered(torch.zeros(4), 0.75))) == 3
+
+
+def test_top_k_comes_before_top_p():
+    sampler = registry.build("sampler", "categorical", {"top_k": 2, "top_p": 0.5})
+    # of .3 and .4, .3 is 43 % and goes; had top-p come first, both would stay
+    assert kept(sampler.filtered(logs(0.1, 0.2, 0.3, 0.4))) == [3]
+
+
+def test_temperature_comes_before_top_p():
+    sampler = registry.build("sampler", "categorical", {"temperature": 0.5, "top_p": 0.5})
+    # squared and normalised: 1/30, 4/30, 9/30, 16/30; the sums are .03, .17, .47 and 1
+    assert kept(sampler.filtered(logs(0.1, 0.2, 0.3, 0.4))) == [3]
+
+
+def test_each_row_is_filtered_on_its_own():
+    logits = torch.tensor([[0.0, 1.0, 2.0], [5.0, 4.0, 3.0]])
+    assert top_k_filtered(logits, 1).isfinite().tolist() == [
+        [False, False, True],
+        [True, False, False],
+    ]
+    assert top_p_filtered(logits, 0.1).isfinite().tolist() == [
+        [False, False, True],
+        [True, False, False],
+    ]
+
+
+def test_draws_follow_the_tempered_probabilities():
+    logits = logs(0.1, 0.2, 0.3, 0.4).expand(1, 20_000, 4)
+    for temperature, expected in ((1.0, [3, 6, 9, 12]), (0.5, [1, 4, 9, 16])):
+        sampler = registry.build("sampler", "categorical", {"temperature": temperature})
+        codes = sampler(logits, 0, 1, SeededRandom()).codes
+        found = torch.bincount(codes.flatten(), minlength=4) / codes.numel()
+        # five standard deviations of a frequency: 5 * sqrt(.25 / 20000)
+        torch.testing.assert_close(found, torch.tensor(expected) / 30, atol=0.018, rtol=0)
+
+
+def test_filtered_classes_are_never_drawn():
+    sampler = registry.build("sampler", "categorical", {"top_k": 2})
+    codes = sampler(logs(0.3, 0.2, 0.1, 0.4).expand(1, 1000, 4), 0, 1, SeededRandom()).codes
+    assert codes.unique().tolist() == [0, 3]
+
+
+def test_greedy_takes_the_most_likely():
+    sampler = registry.build("sampler", "greedy", {})
+    logits = torch.tensor([[[0.0, 2.0, 1.0], [3.0, 1.0, 2.0]]])
+    assert sampler(logits, 0, 1, SeededRandom()).codes.tolist() == [[1, 0]]
+
+
+@pytest.mark.parametrize("step", [0, 4, 9])
+def test_gumbel_smooth_equals_torchs_gumbel_softmax(step):
+    sampler = registry.build("sampler", "gumbel_smooth", {"top_k": 5})
+    logits = torch.randn(2, 3, 8, generator=torch.Generator().manual_seed(1))
+    draw = sampler(logits, step, 10, SeededRandom(7))
+
+    ratio = step / 9
+    filtered = logits.masked_fill(logits < logits.sort().values[..., 3:4], -torch.inf)
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        codes = torch.multinomial(filtered.softmax(-1).view(-1, 8), 1, replacement=True)
+        tau = max(0.27 * (1 - ratio * 0.95), 0.005)
+        weights = F.gumbel_softmax(filtered * (1 + ratio), tau=tau)
+    assert torch.equal(draw.codes, codes.view(2, 3))
+    torch.testing.assert_close(draw.weights, weights)
+    assert (draw.weights > 0).sum(-1).max() <= 5
+
+
+def test_gumbel_weights_sum_to_one_and_sharpen():
+    sampler = registry.build("sampler", "gumbel_smooth", {})
+    logits = torch.randn(1, 500, 16, generator=torch.Generator().manual_seed(1))
+    peaks = []
+    for step in range(5):
+        weights = sampler(logits, step, 5, SeededRandom()).weights
+        torch.testing.assert_close(weights.sum(-1), torch.ones(1, 500))
+        peaks.append(weights.max(-1).values.mean().item())
+    assert peaks == sorted(peaks)
+    assert peaks[-1] > 0.98
+
+
+def test_gumbel_codes_are_those_of_categorical():
+    params = {"top_k": 6, "top_p": 0.9, "temperature": 0.8}
+    logits = torch.randn(2, 3, 8, generator=torch.Generator().manual_seed(1))
+    plain = registry.build("sampler", "categorical", params)(logits, 1, 3, SeededRandom())
+    smooth = registry.build("sampler", "gumbel_smooth", params)(logits, 1, 3, SeededRandom())
+    assert torch.equal(plain.codes, smooth.codes)
+
+
+def test_temperature_zero_is_refused():
+    with pytest.raises(ParamErrors, match=r"temperature=0\.0 is out of range.* above 0"):
+        registry.build("sampler", "categorical", {"temperature": 0})
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("greedy", {}),
+        ("categorical", {}),
+        ("categorical", {"top_k": 3, "top_p": 0.8, "temperature": 1.5}),
+        ("gumbel_smooth", {}),
+        ("gumbel_smooth", {"top_k": 3, "top_p": 0.8}),
+    ],
+)
+def test_samplers_conform(name, params):
+    check_sampler(registry.build("sampler", name, params))

@@ -1,0 +1,453 @@
+import logging
+import math
+from types import SimpleNamespace
+
+import golden
+import pytest
+import torch
+import torch.nn.functional as F
+
+from vartk_plugins.original_var.keys import transformer_state
+from vartk_plugins.var.positions import nearest_scale
+from vartk_registry import MaskSpec, ParamErrors, Unsupported, VartkError, discover
+from vartk_registry.interfaces import AttentionRequest, CodeSpace, Condition, Schedule
+
+REGISTRY = discover(
+    [f"vartk_plugins.{name}" for name in ("attention", "class_conditioner", "full_cache", "var")]
+).registry
+EAGER = REGISTRY.build("attention", "eager", {})
+FULL = REGISTRY.build("cache", "full", {})
+VAR_256 = Schedule.of([1, 2, 3, 4, 5, 6, 8, 10, 13, 16])
+VAR_512 = Schedule.of([1, 2, 3, 4, 6, 9, 13, 18, 24, 32])
+
+
+def attend(q, k, v, *, mask, scale, dropout=0.0):
+    dtype = str(q.dtype).removeprefix("torch.")
+    request = AttentionRequest(mask, q.shape[2], q.shape[3], dtype, q.device.type)
+    return EAGER(q, k, v, scale=scale, plan=EAGER.prepare(request), dropout=dropout)
+
+
+def build(schedule, *, space=None, channels=4, **params):
+    return REGISTRY.build(
+        "transformer",
+        "var",
+        params,
+        schedule=schedule,
+        space=space or CodeSpace(16),
+        channels=channels,
+    )
+
+
+def tiny(schedule, **params):
+    """A transformer in which every weight matters, as few of the initial ones do."""
+    model = build(schedule, **{"depth": 2, "width": 32, "heads": 2, **params}).eval()
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(0.3 * torch.randn(parameter.shape, generator=generator))
+    return model
+
+
+def batch(schedule, size=3, width=32, channels=4):
+    generator = torch.Generator().manual_seed(1)
+    inputs = torch.randn(size, schedule.total - schedule.sizes[0], channels, generator=generator)
+    return inputs, Condition(torch.randn(size, width, generator=generator))
+
+
+def inputs_of_step(inputs, schedule, step):
+    start, stop = (edge - schedule.sizes[0] for edge in schedule.spans[step])
+    return inputs[:, start:stop] if step else None
+
+
+@torch.no_grad()
+def stepwise(model, inputs, condition, schedule, cache=FULL):
+    session = model.begin(condition, schedule, cache, attend)
+    steps = range(len(schedule))
+    return [session.step(inputs_of_step(inputs, schedule, step)) for step in steps]
+
+
+@pytest.fixture(params=golden.NAMES)
+def original(request):
+    """The original's tiny model and its outputs."""
+    facts, arrays = golden.facts(request.param), golden.arrays(request.param)
+    var, vae = facts["var"], facts["vae"]
+    schedule = Schedule.of(vae["v_patch_nums"])
+    transformer = build(
+        schedule,
+        space=CodeSpace(vae["vocab_size"]),
+        channels=vae["z_channels"],
+        depth=var["depth"],
+        width=var["embed_dim"],
+        heads=var["num_heads"],
+        mlp_ratio=var.get("mlp_ratio", 4.0),
+        shared_adaln=var["shared_aln"],
+        l2_norm=var["attn_l2_norm"],
+        drop_path=0.0,
+    )
+    conditioner = REGISTRY.build(
+        "conditioner",
+        "class",
+        {"count": var["num_classes"]},
+        width=transformer.width,
+        classes=(),
+    )
+    model = torch.nn.ModuleDict({"transformer": transformer, "conditioner": conditioner})
+    weights = golden.weights(request.param, "var")
+    model.load_state_dict(transformer_state(weights))
+    return SimpleNamespace(model=model, schedule=schedule, facts=facts, arrays=arrays, names=list(weights))
+
+
+def test_logits_are_the_original_ones(original):
+    model = original.model.eval()
+    condition = model["conditioner"](original.arrays["label"])
+    inputs = original.arrays["transformer_input"]
+    with torch.no_grad():
+        logits = model["transformer"](inputs, condition, original.schedule, attend)
+    golden.assert_close(logits, original.arrays["logits"], 1e-5)
+    steps = stepwise(model["transformer"], inputs, condition, original.schedule)
+    golden.assert_close(torch.cat(steps, dim=1), logits, 1e-5)
+
+
+def test_loss_and_gradients_are_the_original_ones(original):
+    model = original.model.train()
+    condition = model["conditioner"](original.arrays["label"])
+    inputs = original.arrays["transformer_input"]
+    logits = model["transformer"](inputs, condition, original.schedule, attend)
+    codes = original.arrays["tokens"].long()
+    loss = F.cross_entropy(logits.flatten(0, 1), codes.flatten(), label_smoothing=0.1)
+    loss.backward()
+    expected = float(original.arrays["train_ce_smooth0.1"])
+    assert loss.item() == pytest.approx(expected, rel=1e-4)
+    gradients = {name: parameter.grad for name, parameter in model.named_parameters()}
+    norms = {}
+    for name in original.names:
+        for ours in transformer_state({name: torch.empty(0)}):  # nothing for a buffer
+            norms[name] = gradients[ours].norm().item()
+    assert norms == pytest.approx(original.facts["grad_norms_var"], rel=1e-3, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("depth", "schedule", "shared", "published", "drop_path"),
+    [
+        (16, VAR_256, False, 310_283_520, 0.0667),
+        (20, VAR_256, False, 600_917_136, 0.0833),
+        (24, VAR_256, False, 1_033_399_360, 0.1),
+        (30, VAR_256, False, 2_010_020_356, 0.125),
+        (36, VAR_512, True, 2_353_893_904, 0.15),
+    ],
+)
+def test_published_sizes(depth, schedule, shared, published, drop_path):
+    """The published counts are those of the parameters alone, without any buffer."""
+    with torch.device("meta"):
+        model = build(schedule, space=CodeSpace(4096), channels=32, depth=depth, shared_adaln=shared)
+        conditioner = REGISTRY.build("conditioner", "class", {"count": 1000}, width=model.width, classes=())
+    assert model.width == 64 * depth
+    assert model.heads == depth
+    total = sum(p.numel() for part in (model, conditioner) for p in part.parameters())
+    assert total == published
+    assert not list(model.buffers())
+    rates = [block.drop_path for block in model.blocks]
+    assert rates[0] == 0
+    assert rates[1] == pytest.approx(rates[-1] / (depth - 1))
+    assert rates[-1] == pytest.approx(drop_path, abs=1e-4)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_initial_weights(shared):
+    torch.manual_seed(0)
+    model = build(VAR_256, depth=2, width=96, heads=2, channels=32, shared_adaln=shared, gain_init=1e-2)
+    std = math.sqrt(1 / (3 * 96))
+    block = model.blocks[1]
+    if shared:
+        modulation = block.modulation_offset[0, 0]
+        modulation_std, relative = math.sqrt(1 / 96), 0.2
+    else:
+        modulation = block.modulation.weight.unflatten(0, (6, 96))
+        modulation_std, relative = std, 0.03
+    assert modulation[:2].std().item() == pytest.approx(1e-2 * modulation_std, rel=relative)
+    assert modulation[2:].std().item() == pytest.approx(0.5 * modulation_std, rel=relative)
+    expected = {
+        model.position: std,
+        model.embed.weight: std,
+        block.attention.qkv_weight: std,
+        block.ffn.fc1.weight: std,
+        block.ffn.fc2.weight: std / 2,  # sqrt(2 x depth) = 2
+        block.attention.proj.weight: std / 2,
+        model.head_modulation.weight: std / 2,
+        model.head.weight: std * 0.02,
+    }
+    for weight, value in expected.items():
+        assert weight.std().item() == pytest.approx(value, rel=0.05)
+    for name, parameter in model.named_parameters():
+        assert parameter.isfinite().all()
+        if name.endswith("bias"):
+            assert not parameter.any()
+    torch.testing.assert_close(block.attention.log_scale.exp(), torch.full((2,), 4.0))
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_weights_without_decay(shared):
+    model = build(Schedule.of([1, 2]), depth=2, shared_adaln=shared)
+    expected = {"start_position", "position", "level.weight"}
+    if shared:
+        expected |= {"blocks.0.modulation_offset", "blocks.1.modulation_offset"}
+    assert model.no_weight_decay() == expected
+
+
+SCHEDULES = {
+    "trained": Schedule.of([1, 2, 3]),
+    "not square": Schedule.of([(1, 2), (2, 3), (4, 3), (3, 5)]),
+    "raster": Schedule.of([1] * 6),
+}
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
+@pytest.mark.parametrize("trained_on_it", [True, False])
+def test_cached_steps_equal_the_teacher_forced_pass(schedule, trained_on_it):
+    model = tiny(schedule if trained_on_it else Schedule.of([1, 2, 4]))
+    inputs, condition = batch(schedule)
+    with torch.no_grad():
+        expected = model(inputs, condition, schedule, attend)
+    assert expected.shape == (3, schedule.total, 16)
+    steps = stepwise(model, inputs, condition, schedule)
+    assert [step.shape[1] for step in steps] == list(schedule.sizes)
+    golden.assert_close(torch.cat(steps, dim=1), expected, 1e-5)
+
+
+def test_logits_have_the_shape_of_the_codes():
+    schedule = Schedule.of([1, (1, 2)])
+    model = tiny(schedule, space=CodeSpace(2, (5,)))
+    inputs, condition = batch(schedule)
+    assert model(inputs, condition, schedule, attend).shape == (3, 3, 5, 2)
+    assert stepwise(model, inputs, condition, schedule)[1].shape == (3, 2, 5, 2)
+
+
+def test_a_token_sees_its_own_and_coarser_scales_alone():
+    schedule = Schedule.of([1, 2, 3])
+    model = tiny(schedule)
+    inputs, condition = batch(schedule)
+    inputs.requires_grad_()
+    logits = model(inputs, condition, schedule, attend)
+    # a row of the second scale: inputs 0 to 3 are its scale's, 4 to 12 the third's
+    (gradient,) = torch.autograd.grad(logits[:, 1].square().sum(), inputs)
+    assert gradient[:, :4].abs().amin(dim=(0, 2)).all()
+    assert not gradient[:, 4:].any()
+
+
+def test_softmax_scale_is_bounded():
+    schedule = Schedule.of([1, 3])
+    model = tiny(schedule)
+    inputs, condition = batch(schedule)
+    outs = []
+    for value in (math.log(100), 9.0):
+        for block in model.blocks:
+            torch.nn.init.constant_(block.attention.log_scale, value)
+        outs.append(model(inputs, condition, schedule, attend))
+    golden.assert_close(outs[1], outs[0], 1e-5)
+
+
+@pytest.mark.parametrize(
+    ("grid", "expected"),
+    [((1, 1), 0), ((2, 2), 1), ((1, 5), 1), ((3, 4), 2), ((9, 9), 2), ((1, 2), 1), ((2, 4), 2)],
+)
+def test_nearest_trained_scale(grid, expected):
+    # the last two grids lie as far from one trained scale as from the next
+    assert nearest_scale(Schedule.of([1, 2, 4]), grid) == expected
+
+
+def test_positions_of_the_trained_schedule_are_the_parameters():
+    schedule = Schedule.of([1, 2, (2, 3)])
+    model = tiny(schedule)
+    level = model.level.weight[torch.tensor(schedule.levels)]
+    expected = model.position + level
+    expected[:, :1] += model.start_position
+    assert torch.equal(model.layout(schedule), expected)
+
+
+def test_positions_of_another_schedule_are_resized():
+    trained, other = Schedule.of([1, 4, 8]), Schedule.of([1, (2, 3), (8, 8), (6, 12)])
+    model = tiny(trained)
+    with torch.no_grad():
+        model.level.weight.copy_(torch.tensor([[100.0], [200.0], [300.0]]).expand(3, 32))
+        # the finest map rises down the rows, and is the same along a row
+        rows = torch.arange(8.0).repeat_interleave(8)
+        model.position[:, 17:] = rows[None, :, None]
+    start, wide, same, high = (model.layout(other)[0, a:b] for a, b in other.spans)
+    trained_layout = model.layout(trained)[0]
+    assert torch.equal(start, trained_layout[:1])
+    assert torch.equal(same, trained_layout[17:])
+    assert wide.mean().item() == pytest.approx(200, abs=1)  # 6 tokens: nearer to 16 than to 1
+    high = high.unflatten(0, (6, 12)) - 300
+    torch.testing.assert_close(high, high[:, :1].expand_as(high))
+    # the middle of row r lies at (r + 1/2) 8/6 - 1/2; torch's bicubic kernel bends a line a little
+    torch.testing.assert_close(high[2:4, 0, 0], torch.tensor([17 / 6, 25 / 6]), rtol=0, atol=0.06)
+
+
+def test_start_of_another_length_is_the_mean():
+    model = tiny(Schedule.of([2, 4]))
+    with torch.no_grad():
+        model.position.zero_()
+        model.level.weight.zero_()
+    layout = model.layout(Schedule.of([(2, 3), 4]))
+    mean = model.start_position[0].mean(dim=0)
+    torch.testing.assert_close(layout[0, :6], mean.expand(6, 32))
+    assert not layout[0, 6:].any()
+
+
+def test_interpolation_is_reported_once(caplog):
+    model = tiny(Schedule.of([1, 3, 5]))
+    with caplog.at_level(logging.WARNING, logger="vartk_plugins.var"):
+        model.layout(Schedule.of([1, 3, 5]))
+        assert not caplog.records
+        for _ in range(2):
+            model.layout(Schedule.of([1, (3, 7)]))
+    (record,) = caplog.records
+    assert "learned for the scales 1, 3, 5" in record.getMessage()
+    assert "for the scales 1, 3x7" in record.getMessage()
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_narrow_goes_on_with_the_first_samples(shared):
+    schedule = Schedule.of([1, 2, 3])
+    model = tiny(schedule, shared_adaln=shared)
+    inputs, condition = batch(schedule, size=4)
+    with torch.no_grad():
+        expected = model(inputs, condition, schedule, attend)
+        session = model.begin(condition, schedule, FULL, attend)
+        session.step(None)
+        session.narrow(2)
+        session.step(inputs_of_step(inputs, schedule, 1)[:2])
+        last = session.step(inputs_of_step(inputs, schedule, 2)[:2])
+    golden.assert_close(last, expected[:2, 5:], 1e-5)
+
+
+class Subset:
+    """A cache that has only some tokens of one scale computed; the others get an output of 0."""
+
+    lossless = False
+
+    def __init__(self, step, kept):
+        self.step, self.kept = step, kept
+
+    def start(self, plan):
+        self.full, self.calls = FULL.start(plan), []
+        self.append, self.narrow, self.nbytes = (
+            self.full.append,
+            self.full.narrow,
+            self.full.nbytes,
+        )
+        return self
+
+    def select(self, layer, branch, step, x):
+        self.calls.append((step, layer, branch, x.shape[1]))
+        return self.kept if step == self.step else None
+
+    def restore(self, layer, branch, step, out, kept):
+        if kept is None:
+            return out
+        whole = out.new_zeros(len(out), 9, out.shape[-1])
+        return whole.scatter(1, kept[..., None].expand_as(out), out)
+
+
+def test_the_order_in_which_tokens_are_selected_does_not_matter():
+    schedule = Schedule.of([1, 2, 3])
+    model = tiny(schedule)
+    inputs, condition = batch(schedule)
+    cache = Subset(2, torch.stack([torch.randperm(9) for _ in range(3)]))
+    steps = stepwise(model, inputs, condition, schedule, cache)
+    expected = stepwise(model, inputs, condition, schedule)
+    golden.assert_close(torch.cat(steps, dim=1), torch.cat(expected, dim=1), 1e-5)
+    branches = ("attention", "ffn")
+    assert cache.calls == [
+        (step, layer, branch, n)
+        for step, n in enumerate(schedule.sizes)
+        for layer in (0, 1)
+        for branch in branches
+    ]
+
+
+def test_pruned_tokens_are_as_if_masked():
+    schedule = Schedule.of([1, 2, 3])
+    model = tiny(schedule)
+    inputs, condition = batch(schedule)
+    kept, pruned = [0, 1, 5, 6, 7], [2, 3, 4, 8]
+    cache = Subset(2, torch.tensor([kept] * 3))
+    steps = stepwise(model, inputs, condition, schedule, cache)
+
+    def attend_to_kept(q, k, v, *, mask, **options):
+        last = ((0, 7), (10, 13))  # keys 5 to 13 are the third scale's
+        mask = MaskSpec(mask.q_lens, (*mask.kv_spans[:2], last), mask.kv_len)
+        return attend(q, k, v, mask=mask, **options)
+
+    with torch.no_grad():
+        expected = model(inputs, condition, schedule, attend_to_kept)
+    golden.assert_close(torch.cat(steps[:2], dim=1), expected[:, :5], 1e-5)
+    golden.assert_close(steps[2][:, kept], expected[:, 5:][:, kept], 1e-5)
+    # the blocks add nothing to a pruned token: its logits are the head's for the embedded input
+    embedded = model.embed_inputs(inputs[:, 4:]) + model.layout(schedule)[:, 5:]
+    skipped = model.logits(embedded, model.head_modulate(condition.vector))
+    golden.assert_close(steps[2][:, pruned], skipped[:, pruned], 1e-5)
+
+
+def test_autocast_keeps_the_head_in_fp32():
+    schedule = Schedule.of([1, 2, 3])
+    model = tiny(schedule)
+    inputs, condition = batch(schedule)
+    with torch.no_grad():
+        exact = model(inputs, condition, schedule, attend)
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = model(inputs, condition, schedule, attend)
+            session = model.begin(condition, schedule, FULL, attend)
+            steps = [session.step(inputs_of_step(inputs, schedule, step)) for step in range(3)]
+    assert logits.dtype == torch.float32
+    assert not torch.equal(logits, logits.bfloat16().float())
+    golden.assert_close(logits, exact, 5e-2)
+    golden.assert_close(torch.cat(steps, dim=1), exact, 5e-2)
+    # k and v, 2 layers, 3 samples, 14 tokens, 32 channels, 2 bytes
+    assert session.cache.nbytes() == 2 * 2 * 3 * 14 * 32 * 2
+
+
+def test_drop_path_skips_sub_layers_of_whole_samples_in_training_alone():
+    schedule = Schedule.of([1, 2])
+    model = tiny(schedule, drop_path=0.5)
+    inputs, condition = batch(schedule, size=1)
+    inputs, condition = inputs.expand(32, -1, -1), Condition(condition.vector.expand(32, -1))
+
+    def kinds():
+        torch.manual_seed(0)
+        logits = model(inputs, condition, schedule, attend)
+        rows = logits.detach().flatten(1)
+        same = (rows[:, None] - rows).abs().amax(dim=-1) < 1e-3
+        return len(same.int().argmax(dim=1).unique())
+
+    assert kinds() == 1
+    model.train()
+    # only the second block drops: with or without its attention, with or without its feed-forward
+    assert kinds() == 4
+
+
+def test_dropout_is_for_training_alone():
+    schedule = Schedule.of([1, 2])
+    model, plain = tiny(schedule, dropout=0.5), tiny(schedule)
+    inputs, condition = batch(schedule)
+    expected = plain(inputs, condition, schedule, attend)
+    assert torch.equal(model(inputs, condition, schedule, attend), expected)
+    model.train()
+    assert not torch.allclose(model(inputs, condition, schedule, attend), expected, atol=1e-2)
+
+
+def test_what_it_cannot_do_is_refused():
+    schedule = Schedule.of([1, 2])
+    model = tiny(schedule)
+    inputs, condition = batch(schedule)
+    text = Condition(condition.vector, tokens=torch.zeros(3, 5, 32))
+    with pytest.raises(Unsupported, match="no place for a sequence of tokens"):
+        model(inputs, text, schedule, attend)
+    with pytest.raises(Unsupported, match="no place for a sequence of tokens"):
+        model.begin(text, schedule, FULL, attend)
+    with pytest.raises(VartkError, match="width=30 is no multiple of heads=4; take width=32"):
+        build(schedule, width=30, heads=4)
+    with pytest.raises(ParamErrors, match="did you mean 'depth'"):
+        build(schedule, dept=2)
+    with pytest.raises(ValueError, match="the first scale takes no inputs"):
+        model.begin(condition, schedule, FULL, attend).step(inputs)

@@ -1,0 +1,112 @@
+import math
+
+import pytest
+import torch
+
+from vartk_plugins.vq import quantizer as module
+from vartk_registry import ParamErrors, discover
+from vartk_registry.interfaces import CodeSpace
+from vartk_registry.testing import check_component
+
+REGISTRY = discover(["vartk_plugins.vq"]).registry
+
+
+def build(name, entries, **params):
+    codebook = torch.tensor(entries)
+    quantizer = REGISTRY.build("quantizer", name, {"classes": len(codebook), **params}, dim=codebook.shape[1])
+    quantizer.codebook.weight.data.copy_(codebook)
+    return quantizer
+
+
+ENTRIES = [[3.0, 0.0], [0.0, 1.0], [-1.0, -1.0]]
+VECTORS = torch.tensor([[[0.5, 0.0], [3.0, 0.5], [-0.1, 0.2]]])
+
+
+@pytest.mark.parametrize(
+    ("name", "codes"),
+    [
+        # squared distances: 6.25 1.25 3.25 | 0.25 9.25 18.25 | 9.65 0.65 2.25
+        ("vq", [[1, 0, 1]]),
+        # cosines: 1 0 -0.71 | 0.99 0.16 -0.81 | -0.45 0.89 -0.32
+        ("vq-cosine", [[0, 0, 1]]),
+    ],
+)
+def test_codes_are_the_nearest_entries_and_vectors_are_the_raw_ones(name, codes):
+    quantizer = build(name, ENTRIES)
+    quantized = quantizer(VECTORS)
+    assert quantizer.space == CodeSpace(3)
+    assert quantizer.dim == 2
+    assert quantized.codes.tolist() == codes
+    assert quantized.vectors.tolist() == [[ENTRIES[code] for code in codes[0]]]
+    assert quantized.penalty == 0
+    assert torch.equal(quantizer.embed(quantized.codes), quantized.vectors)
+
+
+@pytest.mark.parametrize("name", ["vq", "vq-cosine"])
+def test_gradients_reach_the_codebook_alone(name):
+    quantizer = build(name, ENTRIES)
+    vectors = VECTORS.clone().requires_grad_()
+    quantizer(vectors).vectors.sum().backward()
+    assert vectors.grad is None
+    assert quantizer.codebook.weight.grad.abs().sum() == 6
+
+
+@pytest.mark.parametrize("name", ["vq", "vq-cosine"])
+def test_the_search_in_parts_agrees_with_all_pairs(name, monkeypatch):
+    random = torch.Generator().manual_seed(0)
+    vectors = torch.randn(5, 7, 4, generator=random)
+    quantizer = build(name, torch.randn(16, 4, generator=random).tolist())
+    codebook = quantizer.codebook.weight
+    if name == "vq":
+        expected = torch.cdist(vectors.double(), codebook.double()).argmin(-1)
+    else:
+        expected = torch.cosine_similarity(vectors[..., None, :], codebook, dim=-1).argmax(-1)
+    monkeypatch.setattr(module, "_SCORES_AT_ONCE", 3 * 16)
+    assert torch.equal(quantizer(vectors).codes, expected)
+
+
+@pytest.mark.parametrize("name", ["vq", "vq-cosine"])
+def test_autocast_does_not_coarsen_the_search_or_the_mean(name):
+    quantizer = build(name, [[1.0, 1.0], [1.0, 1.001]])  # one number in bfloat16
+    with torch.autocast("cpu", torch.bfloat16):
+        codes = quantizer(torch.tensor([[1.0, 1.001]])).codes
+        mean = quantizer.mix(torch.tensor([0.5, 0.5]))
+    assert codes.tolist() == [1]
+    assert mean[1].item() == pytest.approx(1.0005, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["vq", "vq-cosine"])
+def test_the_contract_holds(name):
+    check_component(REGISTRY, "quantizer", name)
+
+
+def test_mix_is_the_weighted_mean():
+    mean = build("vq", ENTRIES).mix(torch.tensor([[0.5, 0.25, 0.25]]))
+    assert mean.tolist() == [[1.25, 0.0]]
+
+
+def test_loss_and_its_gradients_by_hand():
+    features = torch.tensor([1.0, 0.0], requires_grad=True)
+    approximation = torch.tensor([0.0, 0.0], requires_grad=True)
+    loss = build("vq", ENTRIES, commitment=0.5).loss(features, approximation)
+    loss.backward()
+    assert loss.item() == 0.5 + 0.5 * 0.5
+    assert features.grad.tolist() == [0.5, 0.0]
+    assert approximation.grad.tolist() == [-1.0, 0.0]
+
+
+def test_code_loss_by_hand_is_float32_for_half_logits():
+    quantizer = build("vq", ENTRIES[:2])
+    logits = torch.tensor([[[0.0, math.log(3)], [0.0, 0.0]]])
+    codes = torch.tensor([[1, 0]])
+    right, wrong = -math.log(3 / 4), -math.log(1 / 4)
+    plain = quantizer.code_loss(logits, codes, 0.0)
+    assert plain.tolist() == [pytest.approx([right, math.log(2)])]
+    smooth = quantizer.code_loss(logits, codes, 0.1)
+    assert smooth[0, 0].item() == pytest.approx(0.95 * right + 0.05 * wrong)
+    assert quantizer.code_loss(logits.bfloat16(), codes, 0.0).dtype == torch.float32
+
+
+def test_a_codebook_needs_two_entries():
+    with pytest.raises(ParamErrors, match="classes=1 is out of range"):
+        REGISTRY.build("quantizer", "vq", {"classes": 1}, dim=4)

@@ -1,0 +1,75 @@
+"""vartk config: show, validate or compare configurations."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..components import plugins
+from ..config import Composed, Config, compose, leaves, load_layers, parse_overrides, plain
+from . import terminal
+from .arguments import add_json, add_overrides, examples
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    show = actions.add_parser("show", help="every key with its value and where it came from")
+    validate = actions.add_parser("validate", help="check a configuration; every problem is printed")
+    for action, run in ((show, run_show), (validate, run_validate)):
+        action.add_argument("config", metavar="CONFIG", help="a preset or a YAML file")
+        add_overrides(action, "schedule=linear")
+        add_json(action)
+        action.set_defaults(run=run)
+    diff = actions.add_parser("diff", help="the keys in which two configurations differ")
+    diff.add_argument("config", metavar="A", help="a preset or a YAML file")
+    diff.add_argument("other", metavar="B", help="another one")
+    add_json(diff)
+    diff.set_defaults(run=run_diff)
+    examples(
+        parser,
+        "vartk config show demo transformer.depth=4",
+        "vartk config validate demo",
+        "vartk config diff var-d16 var-d30",
+    )
+
+
+def composed(name: str, overrides: list[str]) -> Composed[Config]:
+    """Return a preset or file with overrides, checked."""
+    layers = [*load_layers(name, plugins()), parse_overrides(overrides)]
+    return compose(Config, layers, plugins())
+
+
+def run_show(arguments: argparse.Namespace) -> int:
+    """Print the resolved keys."""
+    made = composed(arguments.config, arguments.overrides)
+    if arguments.json:
+        terminal.result({"config": plain(made.config), "sources": made.sources}, as_json=True)
+        return 0
+    rows = [(path, str(value), made.sources[path]) for path, value in leaves(plain(made.config))]
+    terminal.table(rows, ("key", "value", "from"))
+    return 0
+
+
+def run_validate(arguments: argparse.Namespace) -> int:
+    """Print that a configuration is valid; problems are raised."""
+    composed(arguments.config, arguments.overrides)
+    terminal.result({"valid": True}, arguments.json, f"{arguments.config} is valid")
+    return 0
+
+
+def run_diff(arguments: argparse.Namespace) -> int:
+    """Print the keys that differ."""
+    one, two = (
+        dict(leaves(plain(composed(name, []).config))) for name in (arguments.config, arguments.other)
+    )
+    differ = {
+        key: (one.get(key), two.get(key))
+        for key in dict.fromkeys((*one, *two))
+        if one.get(key) != two.get(key)
+    }
+    if arguments.json:
+        terminal.result({"differ": differ}, as_json=True)
+        return 0
+    rows = [(key, str(a), str(b)) for key, (a, b) in differ.items()]
+    terminal.table(rows, ("key", arguments.config, arguments.other))
+    return 0

@@ -1,0 +1,45 @@
+"""vartk convert: other projects' checkpoints as model folders."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from . import terminal
+from .arguments import add_json, add_out, add_overrides, examples
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("--tokenizer", type=Path, required=True, metavar="FILE", help="vae*.pth")
+    parser.add_argument(
+        "--transformer", type=Path, metavar="FILE", help="var*.pth; without it, a tokenizer alone"
+    )
+    parser.add_argument("--from", dest="importer", default="var", help="an importer (default: var)")
+    add_overrides(parser, "heads=16 cosine=true schedule=[1,2,4], what the files cannot tell")
+    add_out(parser, "the model folder")
+    add_json(parser)
+    examples(
+        parser,
+        "vartk show importer/var",
+        "vartk convert --tokenizer vae_ch160v4096z32.pth --transformer var_d16.pth --out var-d16",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Convert."""
+    from ..config import parse_overrides
+    from ..hub import convert
+
+    settings = parse_overrides(arguments.overrides).values
+    convert(
+        arguments.tokenizer,
+        arguments.transformer,
+        arguments.out,
+        importer=arguments.importer,
+        settings=settings,
+    )
+    text = f"model: {arguments.out}\nnext: vartk sample {arguments.out} --out DIR"
+    terminal.result({"model": str(arguments.out)}, arguments.json, text)
+    return 0

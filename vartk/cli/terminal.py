@@ -1,0 +1,61 @@
+"""What the commands print: results to stdout, progress and messages to stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+
+def out(text: str = "") -> None:
+    """Print a line of the result."""
+    print(text)
+
+
+def note(text: str) -> None:
+    """Print a line about what happens."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def error(text: str) -> None:
+    """Print a user's mistake."""
+    print(f"vartk: {text}", file=sys.stderr)
+
+
+def table(rows: Iterable[Sequence[str]], headings: Sequence[str]) -> None:
+    """Print rows under headings, in columns that fit the terminal."""
+    from rich.console import Console
+    from rich.table import Table
+
+    made = Table(*headings, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        made.add_row(*(_escaped(cell) for cell in row))
+    # a pipe gets whole lines, whatever the width that rich would assume
+    console = Console() if sys.stdout.isatty() else Console(width=240, soft_wrap=False)
+    console.print(made)
+
+
+def result(values: Mapping[str, Any], as_json: bool, text: str = "") -> None:
+    """Print a command's result: lines of text, or one JSON object as the last line."""
+    if as_json:
+        print(json.dumps(_finite(values)))
+    elif text:
+        print(text)
+
+
+def _escaped(cell: str) -> str:
+    from rich.markup import escape
+
+    return escape(cell)
+
+
+def _finite(value: Any) -> Any:
+    """Replace numbers that JSON lacks (the PSNR of identical images is infinite) by null."""
+    if isinstance(value, float):
+        return value if abs(value) != float("inf") and value == value else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value

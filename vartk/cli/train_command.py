@@ -1,0 +1,113 @@
+"""vartk train: the two stages."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import terminal
+from .arguments import add_device, add_json, add_out, add_overrides, examples
+
+if TYPE_CHECKING:
+    from ..config import Composed, Config
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    stages = parser.add_subparsers(metavar="STAGE", required=True)
+    tokenizer = stages.add_parser("tokenizer", help="stage one: images to codes and back")
+    transformer = stages.add_parser("transformer", help="stage two: predict the codes")
+    for stage, run in ((tokenizer, run_tokenizer), (transformer, run_transformer)):
+        stage.add_argument("config", metavar="CONFIG", help="a preset or a YAML file")
+        add_overrides(stage, "train.tokenizer.steps=1000 dataset.path=photos")
+        add_out(stage, "the run folder")
+        stage.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --out")
+        add_device(stage)
+        add_json(stage)
+        stage.set_defaults(run=run)
+    transformer.add_argument(
+        "--tokenizer", required=True, metavar="MODEL", help="the model folder or run of stage one"
+    )
+    transformer.add_argument(
+        "--tokens",
+        type=Path,
+        metavar="DIR",
+        help="what `vartk tokenize` wrote; made first if not given",
+    )
+    examples(
+        parser,
+        "vartk train tokenizer demo --out runs/tokenizer",
+        "vartk train transformer demo --tokenizer runs/tokenizer --out runs/transformer",
+        "vartk train tokenizer demo dataset=folder dataset.path=photos --out runs/photos",
+    )
+
+
+def run_tokenizer(arguments: argparse.Namespace) -> int:
+    """Train a tokenizer."""
+    from ..engine.recipes import train_tokenizer
+    from .progress import TrainingBar, bars
+
+    composed = _composed(arguments)
+    with bars() as add_bar:
+        model = train_tokenizer(
+            composed,
+            arguments.out,
+            reporter=TrainingBar(add_bar("tokenizer", composed.config.train.tokenizer.steps)),
+            device=arguments.device,
+            resume=arguments.resume,
+        )
+    return _done(arguments, model, f"vartk reconstruct {model} IMAGE --out DIR")
+
+
+def run_transformer(arguments: argparse.Namespace) -> int:
+    """Train a transformer."""
+    from ..engine.recipes import train_transformer
+    from ..hub import find_model
+    from .progress import TrainingBar, bars
+
+    tokenizer = find_model(arguments.tokenizer)
+    composed = _composed(arguments, tokenizer)
+    tokens = arguments.tokens
+    if tokens is None:
+        tokens = arguments.out.with_name(f"{arguments.out.name}-tokens")
+        if not tokens.exists():
+            from .tokenize_command import tokenize_with_bar
+
+            tokenize_with_bar(composed.config, tokenizer, tokens, arguments.device)
+    with bars() as add_bar:
+        model = train_transformer(
+            composed,
+            tokenizer,
+            tokens,
+            arguments.out,
+            reporter=TrainingBar(add_bar("transformer", composed.config.train.transformer.steps)),
+            device=arguments.device,
+            resume=arguments.resume,
+        )
+    return _done(arguments, model, f"vartk sample {model} --out DIR")
+
+
+def _composed(arguments: argparse.Namespace, tokenizer: Path | None = None) -> Composed[Config]:
+    """Return the configuration; of a resumed run it is the one that the run began with."""
+    from vartk_registry import VartkError
+
+    from ..components import plugins
+    from ..config import Config, compose, load_layers, parse_overrides
+    from ..engine.recipes import tokenizer_layer
+
+    if arguments.resume:
+        if not (arguments.out / "config.yaml").is_file():
+            raise VartkError(f"{arguments.out} is not a run that could be resumed; leave --resume out")
+        layers = load_layers(str(arguments.out), plugins())
+    else:
+        layers = load_layers(arguments.config, plugins())
+        if tokenizer is not None:
+            layers.append(tokenizer_layer(tokenizer, plugins()))
+    return compose(Config, [*layers, parse_overrides(arguments.overrides)], plugins())
+
+
+def _done(arguments: argparse.Namespace, model: Path, next_command: str) -> int:
+    text = f"model: {model}\nnext: {next_command}"
+    terminal.result({"model": str(model), "run": str(arguments.out)}, arguments.json, text)
+    return 0

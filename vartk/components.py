@@ -1,0 +1,33 @@
+"""The installed plugins: vartk's own, by the names of their modules, and everyone else's."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from vartk_registry import Plugins, discover
+
+BUILTINS = tuple(
+    f"vartk_plugins.{name}"
+    for name in (
+        "schedules",
+        "vq",
+        "var_vqvae",
+        "var",
+        "class_conditioner",
+        "attention",
+        "full_cache",
+        "guidance",
+        "samplers",
+        "emoji64",
+        "folder",
+        "image_metrics",
+        "original_var",
+        "presets",
+    )
+)
+
+
+@cache
+def plugins() -> Plugins:
+    """Return everything that is installed; found once a process."""
+    return discover(BUILTINS)

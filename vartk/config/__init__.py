@@ -1,0 +1,40 @@
+"""Configurations: typed keys, layers that are merged and checked, and where each value came from."""
+
+from .compose import Composed, ConfigErrors, Layer, compose, leaves, model_part, plain
+from .schema import (
+    AUTO,
+    OWN,
+    AugmentConfig,
+    Config,
+    ModelConfig,
+    SamplingConfig,
+    Slot,
+    StageConfig,
+    TokenizerTraining,
+    TransformerTraining,
+)
+from .sources import load_layers, nest, parse_overrides, read_yaml
+
+__all__ = [
+    "AUTO",
+    "OWN",
+    "AugmentConfig",
+    "Composed",
+    "Config",
+    "ConfigErrors",
+    "Layer",
+    "ModelConfig",
+    "SamplingConfig",
+    "Slot",
+    "StageConfig",
+    "TokenizerTraining",
+    "TransformerTraining",
+    "compose",
+    "leaves",
+    "load_layers",
+    "model_part",
+    "nest",
+    "parse_overrides",
+    "plain",
+    "read_yaml",
+]

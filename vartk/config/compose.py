@@ -1,0 +1,231 @@
+"""Composes a configuration from layers, checks every key, and remembers where each came from."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import typing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from vartk_registry import ParamErrors, Plugins, UnknownName, VartkError, suggestion
+from vartk_registry.params import merge_params
+
+from .schema import ModelConfig, Slot
+
+T = TypeVar("T")
+DEFAULT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A nested mapping of keys to values, and the name of the place it came from."""
+
+    source: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Composed(Generic[T]):
+    """A checked configuration, and for each key's dotted path the source of its value."""
+
+    config: T
+    sources: dict[str, str]
+
+
+class ConfigErrors(VartkError):
+    """Everything that is wrong with a configuration, a line a problem, each with its key's path."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = list(problems)
+        super().__init__("\n".join(self.problems))
+
+
+def compose(schema: type[T], layers: Iterable[Layer], plugins: Plugins) -> Composed[T]:
+    """Merge layers, later ones winning, into `schema`, and check the result.
+
+    Raises:
+        ConfigErrors: unknown keys and components, wrong types, values out of range and what plugins
+            find wrong with the whole, all at once.
+    """
+    tree: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    problems: list[str] = []
+    for layer in layers:
+        _merge(schema, tree, layer.values, layer.source, "", sources, problems, schema)
+    config = _check(schema, tree, "", sources, problems, plugins)
+    if not problems:
+        problems = plugins.check(plain(config))
+    if problems:
+        raise ConfigErrors(problems)
+    return Composed(config, {path: sources.get(path, DEFAULT) for path, _ in leaves(plain(config))})
+
+
+def plain(config: Any) -> dict[str, Any]:
+    """Return a configuration as nested mappings, slots as `{name, **params}`: what YAML files hold."""
+    tree = {}
+    for entry in dataclasses.fields(config):
+        value = getattr(config, entry.name)
+        if isinstance(value, Slot):
+            value = {"name": value.name, **value.params}
+        elif dataclasses.is_dataclass(value):
+            value = plain(value)
+        tree[entry.name] = value
+    return tree
+
+
+def model_part(config: ModelConfig) -> dict[str, Any]:
+    """Return the keys of a configuration that `model.yaml` holds, as nested mappings."""
+    keys = {entry.name for entry in dataclasses.fields(ModelConfig)}
+    return {key: value for key, value in plain(config).items() if key in keys}
+
+
+def leaves(tree: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the (dotted path, value) pairs of nested mappings."""
+    for key, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            yield from leaves(value, f"{path}{key}.")
+        else:
+            yield f"{path}{key}", value
+
+
+def _types(schema: type) -> dict[str, Any]:
+    return typing.get_type_hints(schema)
+
+
+def _merge(
+    schema: type,
+    tree: dict[str, Any],
+    values: Mapping[str, Any],
+    source: str,
+    path: str,
+    sources: dict[str, str],
+    problems: list[str],
+    root: type,
+) -> None:
+    types = _types(schema)
+    for key, value in values.items():
+        here = f"{path}{key}"
+        if key not in types:
+            problems.append(f"{source}: unknown key {here!r}{_nearest(here, root)}")
+        elif types[key] is Slot:
+            _merge_slot(tree, key, value, source, here, sources, problems)
+        elif dataclasses.is_dataclass(types[key]):
+            if not isinstance(value, Mapping):
+                keys = ", ".join(f"{here}.{name}" for name in _types(types[key]))
+                problems.append(f"{source}: {here} holds keys and cannot be {value!r}. Set one of: {keys}")
+                continue
+            branch = tree.setdefault(key, {})
+            _merge(types[key], branch, value, source, f"{here}.", sources, problems, root)
+        else:
+            tree[key] = value
+            sources[here] = source
+
+
+def _merge_slot(
+    tree: dict[str, Any],
+    key: str,
+    value: Any,
+    source: str,
+    here: str,
+    sources: dict[str, str],
+    problems: list[str],
+) -> None:
+    value = {"name": value} if isinstance(value, str) else value
+    if not isinstance(value, Mapping):
+        problems.append(f"{source}: {here}={value!r} must be a component's name, or its parameters")
+        return
+    before = tree.get(key, {})
+    replaced = "name" in value and value["name"] != before.get("name")
+    tree[key] = dict(value) if replaced else {**before, **value}
+    if replaced:
+        for old in [path for path in sources if path.startswith(f"{here}.")]:
+            del sources[old]
+    sources.update({f"{here}.{name}": source for name in value})
+
+
+def _check(
+    schema: type[T],
+    tree: Mapping[str, Any],
+    path: str,
+    sources: Mapping[str, str],
+    problems: list[str],
+    plugins: Plugins,
+) -> T:
+    """Build `schema` from a merged tree; problems are collected, and defaults stand in for them."""
+    built: dict[str, Any] = {}
+    plain_values = {}
+    types = _types(schema)
+    for entry in dataclasses.fields(schema):  # type: ignore[arg-type]
+        value = tree.get(entry.name)
+        here = f"{path}{entry.name}"
+        if types[entry.name] is Slot:
+            built[entry.name] = _check_slot(entry, value or {}, here, sources, problems, plugins)
+        elif dataclasses.is_dataclass(types[entry.name]):
+            built[entry.name] = _check(types[entry.name], value or {}, f"{here}.", sources, problems, plugins)
+        elif entry.name in tree:
+            plain_values[entry.name] = value
+    try:
+        merged = merge_params(schema, plain_values, "")
+        built.update({key: merged[key] for key in merged if key not in built})
+    except ParamErrors as error:
+        problems.extend(
+            f"{sources.get(path + key, DEFAULT)}: {path}{text}" for key, text in error.problems.items()
+        )
+    return schema(**built)
+
+
+def _check_slot(
+    entry: dataclasses.Field[Any],
+    value: Mapping[str, Any],
+    here: str,
+    sources: Mapping[str, str],
+    problems: list[str],
+    plugins: Plugins,
+) -> Slot:
+    default: Slot = entry.default_factory()  # type: ignore[misc]
+    kind = entry.metadata["kind"]
+    name = value.get("name", default.name)
+    base = default.params if name == default.name else {}
+    params = {**base, **{key: v for key, v in value.items() if key != "name"}}
+    slot = Slot(name=str(name), params=params)
+    source = sources.get(f"{here}.name", DEFAULT)
+    try:
+        if slot.name in entry.metadata["also"]:
+            if params:
+                problems.append(f"{source}: {here}={name} takes no parameters, {params} was given")
+        else:
+            slot.name = plugins.registry.find(kind, slot.name).name
+            slot.params = plugins.registry.params(kind, slot.name, params)
+    except ParamErrors as error:
+        for key, text in error.problems.items():
+            origin = sources.get(f"{here}.{key}", source)
+            problems.append(f"{origin}: {here}.{key} of {kind} {slot.name!r}: {text}")
+    except UnknownName as error:
+        valid = entry.metadata["also"]
+        extra = f" or {', '.join(valid)}" if valid else ""
+        problems.append(f"{source}: {here}: {error}{extra}")
+    except VartkError as error:
+        problems.append(f"{source}: {here}: {error}")
+    return slot
+
+
+def _nearest(path: str, root: type) -> str:
+    """Return the end of the message about an unknown key: the same key elsewhere, or its neighbours."""
+    known = list(_paths(root))
+    last = path.rpartition(".")[2]
+    elsewhere = [key for key in known if key.rpartition(".")[2] == last]
+    if elsewhere:
+        return f"; did you mean {' or '.join(elsewhere)}?"
+    if near := difflib.get_close_matches(path, known, n=1, cutoff=0.75):
+        return f"; did you mean {near[0]}?"
+    parent = path.rpartition(".")[0]
+    return suggestion(path, [key for key in known if key.rpartition(".")[0] == parent])
+
+
+def _paths(schema: type, path: str = "") -> Iterator[str]:
+    for key, annotation in _types(schema).items():
+        yield f"{path}{key}"
+        if dataclasses.is_dataclass(annotation) and annotation is not Slot:
+            yield from _paths(typing.cast(type, annotation), f"{path}{key}.")

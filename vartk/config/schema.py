@@ -1,0 +1,140 @@
+"""The keys of a configuration: dataclasses with help and ranges."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from vartk_registry import param
+
+AUTO = "auto"
+"""The attention "backend" that stands for the first one which can serve each request."""
+
+OWN = "model"
+"""The "schedule" of sampling that stands for the one which the model was made with."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Slot:
+    """A replaceable part: the name of a component, and its parameters beside it.
+
+    In a file or on the command line `cache: full` is short for `cache: {name: full}`, and
+    `cache.ratio=0.4` sets a parameter. Naming another component drops the parameters of the old one.
+    """
+
+    name: str
+    params: dict[str, Any] = field(default_factory=dict)
+
+
+def slot(kind: str, name: str, *, also: tuple[str, ...] = (), **params: Any) -> Any:
+    """Declare a slot for a kind of component; `also` are names that are no component's."""
+    metadata = {"kind": kind, "also": also, "help": f"the {kind}, by name, with its parameters"}
+    return field(default_factory=lambda: Slot(name=name, params=dict(params)), metadata=metadata)
+
+
+def _attention() -> Any:
+    return slot("attention", AUTO, also=(AUTO,))
+
+
+@dataclass(kw_only=True, slots=True)
+class SamplingConfig:
+    """How images are sampled."""
+
+    guidance: Slot = slot("guidance", "linear")
+    sampler: Slot = slot("sampler", "categorical", top_k=900, top_p=0.96)
+    cache: Slot = slot("cache", "full")
+    attention: Slot = _attention()
+    schedule: Slot = slot("schedule", OWN, also=(OWN,))
+    random: str = param(
+        "per_image",
+        "per_image: a seed gives the same image in any batch; shared: one stream, as the original",
+        choices=("per_image", "shared"),
+    )
+    batch: int = param(16, "images sampled at once", low=1)
+
+
+@dataclass(kw_only=True, slots=True)
+class ModelConfig:
+    """What a model is made of; `model.yaml` of a model folder holds exactly this."""
+
+    image_size: Any = param(256, "pixels: the side of a square, or [height, width]")
+    tokenizer: Slot = slot("tokenizer", "var_vqvae")
+    quantizer: Slot = slot("quantizer", "vq")
+    schedule: Slot = slot("schedule", "var-256")
+    classes: list[str] = param([], "class names, by index; empty takes the dataset's in training")
+    conditioner: Slot = slot("conditioner", "class")
+    transformer: Slot = slot("transformer", "var")
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+
+
+@dataclass(kw_only=True, slots=True)
+class AugmentConfig:
+    """How training images are varied; validation images are resized and cropped at the centre."""
+
+    scale: float = param(
+        1.125, "the shorter side is resized to this times the image size, then cropped", low=1.0
+    )
+    flip: bool = param(False, "mirror half of the images")
+
+
+@dataclass(kw_only=True, slots=True)
+class StageConfig:
+    """What both stages of training share."""
+
+    steps: int = param(100_000, "optimizer steps", low=1)
+    batch: int = param(64, "images a step", low=1)
+    lr: float = param(1e-4, "peak learning rate", above=0)
+    final_lr: float = param(0.1, "the last learning rate, as a share of the peak", low=0, high=1)
+    warmup: float = param(0.02, "share of the steps in which the rate rises", low=0, high=1)
+    flat: float = param(0.0, "share of the steps at the peak, before the rate falls", low=0, high=1)
+    betas: list[float] = param([0.9, 0.95], "AdamW's moment decays")
+    weight_decay: float = param(0.05, "decay of matrices; vectors, biases and positions have none", low=0)
+    clip: float = param(2.0, "largest gradient norm; 0 is off", low=0)
+    ema: float = param(
+        0.0, "decay of the averaged weights that are saved and sampled; 0 is off", low=0, high=1
+    )
+    precision: str = param("fp32", "arithmetic of the forward pass", choices=("fp32", "bf16"))
+    seed: int = param(0, "decides the initial weights, the order of the data and every draw", low=0)
+    workers: int = param(0, "processes that load images; 0 loads them in the training process", low=0)
+    log_every: int = param(10, "steps between lines of metrics", low=1)
+    eval_every: int = param(1000, "steps between validations", low=1)
+    eval_images: int = param(256, "validation images used, at most", low=1)
+    preview_every: int = param(1000, "steps between pictures", low=1)
+    save_every: int = param(1000, "steps between checkpoints", low=1)
+    keep: int = param(2, "checkpoints kept", low=1)
+
+
+@dataclass(kw_only=True, slots=True)
+class TokenizerTraining(StageConfig):
+    """The first stage: the reconstruction's losses are weighted sums."""
+
+    l1: float = param(0.2, "weight of the mean absolute error", low=0)
+    l2: float = param(1.0, "weight of the mean squared error", low=0)
+    vq: float = param(1.0, "weight of the quantizer's losses", low=0)
+
+
+@dataclass(kw_only=True, slots=True)
+class TransformerTraining(StageConfig):
+    """The second stage: cross-entropy over the tokens of all scales."""
+
+    label_drop: float = param(0.1, "share of the conditions replaced by the null one", low=0, high=1)
+    label_smoothing: float = param(0.0, "label smoothing", low=0, high=1)
+    attention: Slot = _attention()
+    views: int = param(1, "augmented views of each image that are tokenized", low=1)
+
+
+@dataclass(kw_only=True, slots=True)
+class Training:
+    """The two stages."""
+
+    tokenizer: TokenizerTraining = field(default_factory=TokenizerTraining)
+    transformer: TransformerTraining = field(default_factory=TransformerTraining)
+
+
+@dataclass(kw_only=True, slots=True)
+class Config(ModelConfig):
+    """A whole experiment: a model, its data and how both stages are trained."""
+
+    dataset: Slot = slot("dataset", "emoji64")
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    train: Training = field(default_factory=Training)

@@ -1,0 +1,98 @@
+"""Where the layers of a configuration come from: presets, YAML files and `key=value` overrides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from vartk_registry import Plugins, VartkError, suggestion
+
+from .compose import Layer
+
+
+def load_layers(name: str, plugins: Plugins, seen: tuple[str, ...] = ()) -> list[Layer]:
+    """Return the layers of a preset or a YAML file, those that it `extends` first.
+
+    Args:
+        name: a preset's name, a YAML file, or a folder that holds `config.yaml` (a training run).
+
+    Raises:
+        VartkError: no such preset or file, invalid YAML, or files that extend each other in a circle.
+    """
+    if name in seen:
+        raise VartkError(f"configurations extend each other in a circle: {' -> '.join((*seen, name))}")
+    path = Path(name)
+    if path.is_dir():
+        path /= "config.yaml"
+    if path.suffix in (".yaml", ".yml") and path.is_file():
+        source = str(path)
+    elif name in plugins.presets:
+        source, path = f"preset {name}", plugins.presets[name].path
+    else:
+        raise VartkError(
+            f"no configuration {name!r}: neither a YAML file nor a preset{suggestion(name, plugins.presets)}"
+        )
+    values = read_yaml(path)
+    extends = values.pop("extends", [])
+    parents = [extends] if isinstance(extends, str) else extends
+    if not isinstance(parents, list):
+        raise VartkError(f"{source}: extends must be a name or a list of names, not {extends!r}")
+    inherited = [layer for parent in parents for layer in load_layers(parent, plugins, (*seen, name))]
+    return [*inherited, Layer(source, values)]
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Return the mapping in a YAML file, its `${...}` references resolved."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
+    try:
+        values = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+    except (YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
+        raise VartkError(f"{path} is not a valid YAML configuration: {error}") from error
+    except OSError as error:
+        raise VartkError(f"{path} cannot be read: {error.strerror}") from error
+    if not isinstance(values, dict):
+        raise VartkError(f"{path} must hold keys and values, not a {type(values).__name__}")
+    return {str(key): value for key, value in values.items()}
+
+
+def parse_overrides(overrides: Iterable[str], source: str = "command line") -> Layer:
+    """Return the layer of `key=value` arguments; values are read as YAML (`3`, `1e-4`, `[1,2]`, `true`)."""
+    from omegaconf import OmegaConf
+    from yaml import YAMLError
+
+    tree: dict[str, Any] = {}
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not equals or not key:
+            raise VartkError(f"{override!r} is not a setting; write key=value, as in guidance.scale=3")
+        try:
+            value = OmegaConf.to_container(OmegaConf.create(f"value: {text}"))["value"]  # type: ignore[index,call-overload]
+        except YAMLError as error:
+            raise VartkError(f"{override!r}: {text!r} is not a valid YAML value") from error
+        _put(tree, key.split("."), value)
+    return Layer(source, tree)
+
+
+def nest(settings: Mapping[str, Any], source: str) -> Layer:
+    """Return the layer of dotted keys with values that are Python objects already."""
+    tree: dict[str, Any] = {}
+    for key, value in settings.items():
+        _put(tree, key.split("."), value)
+    return Layer(source, tree)
+
+
+def _put(tree: dict[str, Any], path: list[str], value: Any) -> None:
+    """Set a value; `slot=name` and `slot.key=value` meet in either order."""
+    *parents, last = path
+    for key in parents:
+        if not isinstance(tree.get(key), dict):
+            tree[key] = {"name": tree[key]} if key in tree else {}
+        tree = tree[key]
+    if isinstance(tree.get(last), dict) and isinstance(value, str):
+        tree[last]["name"] = value
+    else:
+        tree[last] = value

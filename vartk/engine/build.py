@@ -1,0 +1,85 @@
+"""Builds modules from configurations; past this file there are only plain arguments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from vartk_registry import Registry, VartkError
+from vartk_registry.interfaces import Attend, Grid, Schedule, Tokenizer, Transformer
+
+from ..config import ModelConfig, Slot
+
+
+def grid(image_size: Any) -> Grid:
+    """Return (height, width) for a configured image size: a side, or a pair."""
+    match image_size:
+        case int(side) if side > 0 and not isinstance(side, bool):
+            return side, side
+        case [int(h), int(w)] if h > 0 and w > 0:
+            return h, w
+    raise VartkError(f"image_size={image_size!r} must be a side in pixels, or [height, width]")
+
+
+def build_schedule(slot: Slot, latent: Grid, registry: Registry) -> Schedule:
+    """Build a schedule for a latent grid.
+
+    Raises:
+        VartkError: it does not end at the latent grid.
+    """
+    schedule: Schedule = registry.build("schedule", slot.name, slot.params)(latent)
+    if schedule.latent != latent:
+        (h, w), (latent_h, latent_w) = schedule.latent, latent
+        raise VartkError(
+            f"schedule {slot.name!r} ends at {h}x{w}, but the tokenizer's latent grid at this image size is "
+            f"{latent_h}x{latent_w}; choose schedule=geometric, which fits any latent, a custom one that "
+            f"ends at {latent_h}x{latent_w}, or another image_size"
+        )
+    return schedule
+
+
+def build_tokenizer(config: ModelConfig, registry: Registry) -> Tokenizer:
+    """Build the tokenizer with its quantizer, weights not loaded."""
+
+    def quantizer(dim: int) -> Any:
+        return registry.build("quantizer", config.quantizer.name, config.quantizer.params, dim=dim)
+
+    slot = config.tokenizer
+    return registry.build("tokenizer", slot.name, slot.params, quantizer=quantizer)
+
+
+class Predictor(nn.Module):
+    """The second stage's modules: a transformer, and the conditioner whose conditions it takes."""
+
+    def __init__(self, transformer: Transformer, conditioner: Any) -> None:
+        super().__init__()
+        self.transformer = transformer
+        self.conditioner = conditioner
+
+    def forward(
+        self, inputs: torch.Tensor, conditions: torch.Tensor, schedule: Schedule, attend: Attend
+    ) -> torch.Tensor:
+        """Return the teacher-forced logits [B, L, *shape, classes] under a batch of conditions."""
+        return self.transformer(inputs, self.conditioner(conditions), schedule, attend)
+
+
+def build_predictor(
+    config: ModelConfig, tokenizer: Tokenizer, schedule: Schedule, registry: Registry
+) -> Predictor:
+    """Build the transformer and the conditioner, weights not loaded."""
+    slot = config.transformer
+    transformer = registry.build(
+        "transformer",
+        slot.name,
+        slot.params,
+        schedule=schedule,
+        space=tokenizer.space,
+        channels=tokenizer.channels,
+    )
+    slot = config.conditioner
+    conditioner = registry.build(
+        "conditioner", slot.name, slot.params, width=transformer.width, classes=config.classes
+    )
+    return Predictor(transformer, conditioner)

@@ -1,0 +1,123 @@
+"""Training data: images made ready, in an order that the seed and the step decide."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader, Dataset
+
+from vartk_registry import VartkError
+from vartk_registry.interfaces import Grid, ImageDataset
+
+from ..config import AugmentConfig
+
+View = tuple[int, int]
+"""(pass over the data, index): it names one augmented view of an image."""
+
+
+class Images(Dataset[torch.Tensor]):
+    """The images of a dataset as tensors [3, H, W] in [-1, 1], by index or by view.
+
+    Args:
+        size: (height, width) in pixels.
+        augment: how views are varied; None resizes and crops at the centre.
+        seed: a view is decided by the seed and its name, whoever loads it.
+    """
+
+    def __init__(
+        self, dataset: ImageDataset, size: Grid, augment: AugmentConfig | None = None, seed: int = 0
+    ) -> None:
+        self.dataset = dataset
+        self.size = size
+        self.augment = augment
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, view: int | View) -> torch.Tensor:
+        turn, index = view if isinstance(view, tuple) else (0, view)
+        image = self.dataset[index].image
+        if self.augment is None:
+            return to_tensor(fit(image, self.size))
+        draw = random.Random(f"{self.seed} {turn} {index}")
+        return to_tensor(augmented(image, self.size, self.augment, draw))
+
+
+def augmented(image: Image.Image, size: Grid, augment: AugmentConfig, draw: random.Random) -> Image.Image:
+    """Return a random crop of `size` (h, w) from the image resized as `augment` says."""
+    h, w = size
+    resized = _cover(image, (round(h * augment.scale), round(w * augment.scale)))
+    left, top = draw.randint(0, resized.width - w), draw.randint(0, resized.height - h)
+    cropped = resized.crop((left, top, left + w, top + h))
+    if augment.flip and draw.random() < 0.5:
+        return cropped.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    return cropped
+
+
+def fit(image: Image.Image, size: Grid) -> Image.Image:
+    """Return the image resized to cover `size` (h, w) and cropped at its centre."""
+    h, w = size
+    resized = _cover(image, size)
+    left, top = (resized.width - w) // 2, (resized.height - h) // 2
+    return resized.crop((left, top, left + w, top + h))
+
+
+def _cover(image: Image.Image, size: Grid) -> Image.Image:
+    """Resize (Lanczos) so that the image just covers `size`, its aspect kept."""
+    h, w = size
+    ratio = max(h / image.height, w / image.width)
+    cover = max(w, round(image.width * ratio)), max(h, round(image.height * ratio))
+    return image if cover == image.size else image.resize(cover, Image.Resampling.LANCZOS)
+
+
+def to_tensor(image: Image.Image) -> torch.Tensor:
+    """Return an RGB image as [3, H, W] in [-1, 1]."""
+    pixels = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
+    pixels = pixels.view(image.height, image.width, 3).permute(2, 0, 1)
+    return pixels.float() / 127.5 - 1
+
+
+class EndlessBatches:
+    """The views of each training step: passes over the data, each in an order of its own.
+
+    A step's batch depends on nothing but the seed and the step, so a resumed run goes on exactly.
+    """
+
+    def __init__(self, length: int, batch: int, seed: int, start: int, stop: int) -> None:
+        if not length:
+            raise VartkError("the dataset is empty")
+        self.length, self.batch, self.seed, self.start, self.stop = length, batch, seed, start, stop
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    def __iter__(self) -> Iterator[list[View]]:
+        orders: dict[int, list[int]] = {}
+        for step in range(self.start, self.stop):
+            places = range(step * self.batch, (step + 1) * self.batch)
+            turns = {place // self.length for place in places}
+            orders = {turn: orders.get(turn) or self._order(turn) for turn in turns}
+            yield [
+                (place // self.length, orders[place // self.length][place % self.length]) for place in places
+            ]
+
+    def _order(self, turn: int) -> list[int]:
+        order = list(range(self.length))
+        random.Random(f"{self.seed} {turn}").shuffle(order)
+        return order
+
+
+def loader(dataset: Any, batches: Any, workers: int, device: torch.device) -> DataLoader[Any]:
+    """Return a DataLoader over the batches of views."""
+    return DataLoader(
+        dataset,
+        batch_sampler=batches,
+        num_workers=workers,
+        pin_memory=device.type == "cuda",
+        persistent_workers=False,
+    )

@@ -1,0 +1,135 @@
+"""Files that are whole or absent: written aside, synced, renamed; and read with clear errors."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from vartk_registry import VartkError
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Give a path to write to, which becomes `path` when the block ends well and vanishes otherwise.
+
+    Raises:
+        VartkError: the disk is full or the place cannot be written; what was at `path` is still there.
+    """
+    aside = path.with_name(f".{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield aside
+        _sync(aside)
+        aside.replace(path)
+        _sync(path.parent)
+    except OSError as error:
+        raise VartkError(_cannot_write(path, error)) from error
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Give a folder to fill, which becomes `path` when the block ends well and vanishes otherwise.
+
+    Raises:
+        VartkError: as `whole_file`, or `path` exists.
+    """
+    refuse_existing(path)
+    aside = path.with_name(f".{path.name}.partial")
+    try:
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(parents=True)
+        yield aside
+        for file in aside.rglob("*"):
+            _sync(file)
+        aside.rename(path)
+        _sync(path.parent)
+    except OSError as error:
+        raise VartkError(_cannot_write(path, error)) from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def refuse_existing(path: Path) -> None:
+    """Raise `VartkError` if there is something at `path` that would be overwritten."""
+    if path.is_dir() and not any(path.iterdir()):
+        path.rmdir()
+    elif path.exists():
+        raise VartkError(f"{path} exists and is not overwritten; give another --out, or remove it")
+
+
+def save_tensors(tensors: Mapping[str, torch.Tensor], path: Path, **metadata: str) -> None:
+    """Write tensors as a safetensors file, whole or not at all."""
+    from safetensors.torch import save_file
+
+    owned = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with whole_file(path) as aside:
+        try:
+            save_file(owned, aside, metadata={"format": "pt", **metadata})
+        except Exception as error:  # safetensors raises its own type for a full disk
+            raise OSError(str(error)) from error
+
+
+def load_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """Read a safetensors file; `VartkError` where it is missing, truncated or of another kind."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if not path.is_file():
+        raise VartkError(f"{path} is missing")
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise VartkError(f"{path} is truncated or not a safetensors file: {error}") from error
+
+
+def load_weights(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], source: Path) -> None:
+    """Give a module (on the meta device, say) float32 weights; errors as `check_weights`."""
+    check_weights(module, tensors, source)
+    single = {k: t.float() if t.is_floating_point() else t for k, t in tensors.items()}
+    module.load_state_dict(single, assign=True)
+
+
+def check_weights(
+    module: torch.nn.Module,
+    tensors: Mapping[str, torch.Tensor],
+    source: Path,
+    name_of: Callable[[str], str] = str,
+) -> None:
+    """Check that tensors are a module's weights.
+
+    Raises:
+        VartkError: names, by `name_of`, the keys of `source` that are missing, extra or misshapen.
+    """
+    own = module.state_dict()
+    problems = [f"lacks {name_of(name)}" for name in own if name not in tensors]
+    problems += [f"has {name_of(name)}, which the model does not" for name in tensors if name not in own]
+    problems += [
+        f"has {name_of(name)} as {list(tensors[name].shape)}, the model as {list(own[name].shape)}"
+        for name in own
+        if name in tensors and tensors[name].shape != own[name].shape
+    ]
+    if problems:
+        more = f" and {len(problems) - 5} more" if len(problems) > 5 else ""
+        raise VartkError(
+            f"{source} does not fit the model that its configuration describes: it "
+            f"{'; it '.join(problems[:5])}{more}"
+        )
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _cannot_write(path: Path, error: OSError) -> str:
+    return f"{path} could not be written: {error.strerror or error}; nothing was changed there"

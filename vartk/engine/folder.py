@@ -1,0 +1,94 @@
+"""Model folders: `model.yaml`, the weights in safetensors, and a model card."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vartk_registry import Plugins, VartkError
+
+from ..config import Layer, ModelConfig, compose, plain, read_yaml
+from .build import build_predictor, build_schedule, build_tokenizer, grid
+from .files import load_tensors, load_weights, save_tensors, whole_file, whole_folder
+from .model import Model
+
+CONFIG = "model.yaml"
+TOKENIZER = "tokenizer.safetensors"
+TRANSFORMER = "transformer.safetensors"
+CARD = "README.md"
+
+
+def new_model(config: ModelConfig, plugins: Plugins, *, predictor: bool = True) -> Model:
+    """Build a model with fresh weights from a checked configuration."""
+    tokenizer = build_tokenizer(config, plugins.registry)
+    latent = tokenizer.latent_grid(grid(config.image_size))
+    schedule = build_schedule(config.schedule, latent, plugins.registry)
+    made = build_predictor(config, tokenizer, schedule, plugins.registry) if predictor else None
+    return Model(config, tokenizer, schedule, made, plugins)
+
+
+def load_model(folder: Path, plugins: Plugins) -> Model:
+    """Read a model folder; a folder without a transformer gives a tokenizer alone.
+
+    Raises:
+        VartkError: a file is missing, truncated, or does not fit the configuration.
+    """
+    if not (folder / CONFIG).is_file():
+        raise VartkError(f"{folder} is not a model folder: it has no {CONFIG}")
+    config = read_model_config(folder, plugins)
+    complete = (folder / TRANSFORMER).is_file()
+    with torch.device("meta"):
+        model = new_model(config, plugins, predictor=complete)
+    parts = [(model.tokenizer, TOKENIZER), (model.predictor, TRANSFORMER)]
+    for module, name in parts[: 2 if complete else 1]:
+        load_weights(module, load_tensors(folder / name), folder / name)
+        module.eval()
+    return model
+
+
+def read_model_config(folder: Path, plugins: Plugins) -> ModelConfig:
+    """Read and check the configuration of a model folder."""
+    path = folder / CONFIG
+    return compose(ModelConfig, [Layer(str(path), read_yaml(path))], plugins).config
+
+
+def save_model(model: Model, folder: Path, card: str = "") -> None:
+    """Write a model as a new folder, whole or not at all; `VartkError` if `folder` exists."""
+    predictor = model.predictor
+    with whole_folder(folder) as aside:
+        write_model(
+            aside,
+            plain(model.config),
+            model.tokenizer.state_dict(),  # type: ignore[attr-defined]
+            predictor.state_dict() if predictor is not None else None,
+            card,
+        )
+
+
+def write_model(
+    folder: Path,
+    config: Mapping[str, Any],
+    tokenizer: Mapping[str, torch.Tensor],
+    transformer: Mapping[str, torch.Tensor] | None,
+    card: str,
+) -> None:
+    """Write a plain configuration and weights into a folder, file by file, each whole or not at all."""
+    from omegaconf import OmegaConf
+
+    save_tensors(tokenizer, folder / TOKENIZER)
+    if transformer is not None:
+        save_tensors(transformer, folder / TRANSFORMER)
+    with whole_file(folder / CARD) as aside:
+        aside.write_text(card)
+    with whole_file(folder / CONFIG) as aside:  # last, for it makes the folder a model
+        aside.write_text(OmegaConf.to_yaml(dict(config)))
+
+
+def fingerprint(folder: Path) -> str:
+    """Return the SHA-256 of a model folder's tokenizer weights, which its codes depend on."""
+    with (folder / TOKENIZER).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,140 @@
+"""The one generation loop: a generator that yields each scale, which every task consumes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+from vartk_registry.interfaces import (
+    Attend,
+    CacheStrategy,
+    Condition,
+    Draw,
+    Guidance,
+    Randomness,
+    Sampler,
+    Schedule,
+    Tokenizer,
+    Transformer,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """The parts that decide how a generation runs."""
+
+    schedule: Schedule
+    guidance: Guidance
+    sampler: Sampler
+    cache: CacheStrategy
+    attend: Attend
+    random: Randomness
+
+    @property
+    def guided_steps(self) -> int:
+        """The number of scales, from the first, for which the null branch is computed.
+
+        A scale without guidance still needs it where a later one has some: its keys are attended to.
+        """
+        steps = len(self.schedule)
+        guided = [step for step in range(steps) if self.guidance.weight(step, steps) != 0]
+        return guided[-1] + 1 if guided else 0
+
+
+class ScaleState:
+    """One scale of a generation, after its draw and before the next scale's input is made.
+
+    Attributes:
+        step: the scale's index.
+        codes: [B, n, *shape], as drawn.
+        vectors: [B, n, channels], what is added to the image; assign to it to edit the generation.
+    """
+
+    def __init__(
+        self,
+        step: int,
+        draw: Draw,
+        before: torch.Tensor | None,
+        tokenizer: Tokenizer,
+        schedule: Schedule,
+    ) -> None:
+        self.step = step
+        self.schedule = schedule
+        self.codes = draw.codes
+        self._tokenizer = tokenizer
+        self._before = before
+        self._f_hat: torch.Tensor | None = None
+        embedded = draw.weights is None
+        self._vectors = tokenizer.embed(draw.codes) if embedded else tokenizer.mix(draw.weights)
+
+    @property
+    def vectors(self) -> torch.Tensor:
+        """[B, n, channels], what this scale adds to the image."""
+        return self._vectors
+
+    @vectors.setter
+    def vectors(self, vectors: torch.Tensor) -> None:
+        self._vectors = vectors
+        self._f_hat = None
+
+    @property
+    def f_hat(self) -> torch.Tensor:
+        """[B, channels, H, W], the accumulated latent with this scale."""
+        if self._f_hat is None:
+            self._f_hat = self._tokenizer.accumulate(self._before, self._vectors, self.step, self.schedule)
+        return self._f_hat
+
+    @property
+    def images(self) -> torch.Tensor:
+        """[B, 3, H, W] in [0, 1], the images made so far; decoded at each access."""
+        return (self._tokenizer.decode(self.f_hat) + 1) / 2
+
+
+@torch.no_grad()
+def generate(
+    tokenizer: Tokenizer,
+    transformer: Transformer,
+    condition: Condition,
+    null: Condition,
+    recipe: Recipe,
+) -> Iterator[ScaleState]:
+    """Yield a generation scale by scale.
+
+    The consumer may assign a state's `vectors` before it asks for the next scale. `condition` and `null`
+    have one entry an image; with guidance they run as one batch, conditional half first.
+    """
+    schedule, steps, batch = recipe.schedule, len(recipe.schedule), len(condition)
+    guided_steps = recipe.guided_steps
+    if guided_steps:
+        condition = _concatenated(condition, null)
+    session = transformer.begin(condition, schedule, recipe.cache, recipe.attend)
+    inputs: torch.Tensor | None = None
+    f_hat: torch.Tensor | None = None
+    for step in range(steps):
+        guided = step < guided_steps
+        if guided_steps and step == guided_steps:
+            session.narrow(batch)
+        if inputs is not None and guided:
+            inputs = torch.cat((inputs, inputs))
+        logits = session.step(inputs).float()
+        if guided:
+            conditional, unconditional = logits.split(batch)
+            weight = recipe.guidance.weight(step, steps)
+            logits = recipe.guidance.mix(conditional, unconditional, weight)
+        draw = recipe.sampler(logits, step, steps, recipe.random)
+        state = ScaleState(step, draw, f_hat, tokenizer, schedule)
+        yield state
+        f_hat = state.f_hat
+        if step + 1 < steps:
+            inputs = tokenizer.next_input(f_hat, step + 1, schedule)
+
+
+def _concatenated(condition: Condition, null: Condition) -> Condition:
+    def joined(a: torch.Tensor | None, b: torch.Tensor | None) -> torch.Tensor | None:
+        return None if a is None or b is None else torch.cat((a, b))
+
+    vector = torch.cat((condition.vector, null.vector))
+    tokens = joined(condition.tokens, null.tokens)
+    return Condition(vector, tokens, joined(condition.lengths, null.lengths))

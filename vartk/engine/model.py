@@ -1,0 +1,234 @@
+"""A model: a tokenizer, a transformer and their schedule, ready to encode, sample and decode."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from vartk_registry import Plugins, VartkError
+from vartk_registry.interfaces import Schedule, Tokenizer
+
+from ..config import OWN, Layer, ModelConfig, SamplingConfig, Slot, compose, nest, plain
+from .attention import build_attention
+from .build import Predictor, build_schedule, grid
+from .codes import latents, teacher_inputs
+from .generate import Recipe, ScaleState, generate
+from .randomness import randomness
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Sampled images.
+
+    Attributes:
+        images: [N, 3, H, W] in [0, 1].
+        codes: for each scale [N, h*w, *shape].
+        seeds: of each image.
+        sampling: every setting, with the defaults filled in.
+    """
+
+    images: torch.Tensor
+    codes: list[torch.Tensor]
+    seeds: list[int]
+    sampling: SamplingConfig
+
+
+class Model:
+    """A tokenizer and, unless only the first stage is there, a predictor of its codes.
+
+    Args:
+        config: what it is made of; `sampling` holds the defaults for `sample`.
+        tokenizer, schedule, predictor: built from it (see `vartk.load`).
+        plugins: where components named at a call are looked up.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        tokenizer: Tokenizer,
+        schedule: Schedule,
+        predictor: Predictor | None,
+        plugins: Plugins,
+    ) -> None:
+        self.config = config
+        self.tokenizer = tokenizer
+        self.schedule = schedule
+        self.predictor = predictor
+        self.plugins = plugins
+
+    @property
+    def classes(self) -> list[str]:
+        """The names of the classes, by index: digits where they have none."""
+        return self.config.classes if self.predictor is None else self.predictor.conditioner.choices
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.tokenizer.parameters()).device  # type: ignore[attr-defined]
+
+    def to(self, device: torch.device | str) -> Model:
+        """Move the weights to a device, and return the model."""
+        self.tokenizer.to(device)  # type: ignore[attr-defined]
+        if self.predictor is not None:
+            self.predictor.to(device)
+        return self
+
+    @torch.no_grad()
+    def encode(self, images: torch.Tensor, schedule: Any = None) -> list[torch.Tensor]:
+        """Return the codes of images [N, 3, H, W] in [-1, 1]: for each scale [N, h*w] integers.
+
+        `schedule` (as for `sample`) replaces the model's own.
+        """
+        h, w = images.shape[-2:]
+        if self.tokenizer.latent_grid((h, w)) != self.schedule.latent:
+            own_h, own_w = grid(self.config.image_size)
+            raise VartkError(f"images are {h}x{w} pixels, the model takes {own_h}x{own_w}")
+        return self.tokenizer.encode(images.to(self.device), self._schedule(schedule))
+
+    @torch.no_grad()
+    def decode(self, codes: Sequence[torch.Tensor], schedule: Any = None) -> torch.Tensor:
+        """Return the images [N, 3, H, W] in [-1, 1] of codes; fewer scales give a coarser image.
+
+        Raises:
+            VartkError: a scale has another number of codes than the schedule.
+        """
+        schedule = self._schedule(schedule)
+        sizes = [code.shape[1] for code in codes]
+        if not sizes or tuple(sizes) != schedule.sizes[: len(sizes)]:
+            raise VartkError(
+                f"codes of {sizes} tokens a scale do not fit the schedule {schedule}, "
+                f"whose scales have {list(schedule.sizes)}"
+            )
+        *_, f_hat = latents(self.tokenizer, [code.to(self.device) for code in codes], schedule)
+        return self.tokenizer.decode(f_hat)
+
+    @torch.no_grad()
+    def logits(self, labels: Any, codes: Sequence[torch.Tensor], schedule: Any = None) -> torch.Tensor:
+        """Return the teacher-forced logits [N, L, V] of codes under labels (indices or names)."""
+        predictor, schedule = self._predictor(), self._schedule(schedule)
+        codes = [code.to(self.device) for code in codes]
+        inputs = teacher_inputs(self.tokenizer, codes, schedule)
+        attend = build_attention(self.config.sampling.attention, self.plugins.registry)
+        return predictor(inputs, self.parse(labels), schedule, attend)
+
+    def sample(self, labels: Any, *, seed: int | Sequence[int] = 0, **settings: Any) -> Samples:
+        """Sample an image a label.
+
+        Args:
+            labels: class indices or names, or prompts: whatever the conditioner takes, one an image.
+            seed: of the first image, the others counting up from it; or one seed an image.
+            settings: instead of the model's defaults: `guidance` (a number sets its scale; a name or a
+                mapping swaps the component), `sampler`, `top_k`, `top_p`, `temperature`,
+                `smooth=True` (gumbel_smooth), `cache`, `attention`, `schedule` (also a `Schedule` or a
+                list of grids), `random` ("per_image", "shared"), `batch`, or any dotted key of
+                `SamplingConfig`.
+
+        Raises:
+            VartkError: a setting or a label is unknown or out of range.
+        """
+        sampling = self.sampling(**settings)
+        conditions = self.parse(labels)
+        seeds = seeds_of(seed, len(conditions))
+        images, codes = [], []
+        for start in range(0, len(conditions), sampling.batch):
+            rows = slice(start, start + sampling.batch)
+            states = list(self._stream(conditions[rows], seeds[rows], sampling))
+            images.append(states[-1].images.cpu())
+            codes.append([state.codes.cpu() for state in states])
+        return Samples(
+            images=torch.cat(images),
+            codes=[torch.cat(scale) for scale in zip(*codes, strict=True)],
+            seeds=seeds,
+            sampling=sampling,
+        )
+
+    def stream(self, labels: Any, *, seed: int | Sequence[int] = 0, **settings: Any) -> Iterator[ScaleState]:
+        """Yield one batch's generation scale by scale; arguments as for `sample`.
+
+        A state has the scale's `codes` and the `images` made so far; assign to its `vectors` to edit.
+        """
+        conditions = self.parse(labels)
+        sampling = self.sampling(**settings)
+        yield from self._stream(conditions, seeds_of(seed, len(conditions)), sampling)
+
+    def sampling(self, **settings: Any) -> SamplingConfig:
+        """Return the model's sampling defaults with `settings` (see `sample`) merged in."""
+        layers = [
+            Layer("model", plain(self.config.sampling)),
+            nest(self._long_names(settings), "sample"),
+        ]
+        return compose(SamplingConfig, layers, self.plugins).config
+
+    def parse(self, labels: Any) -> torch.Tensor:
+        """Return the batch of conditions for labels: one index, name or prompt, or several."""
+        single = isinstance(labels, (int, str))
+        values = [labels] if single else labels.tolist() if torch.is_tensor(labels) else list(labels)
+        if not values:
+            raise VartkError("no labels were given; give one class index or name an image")
+        return self._predictor().conditioner.parse(values).to(self.device)
+
+    @torch.no_grad()
+    def _stream(
+        self, conditions: torch.Tensor, seeds: list[int], sampling: SamplingConfig
+    ) -> Iterator[ScaleState]:
+        predictor, registry = self._predictor(), self.plugins.registry
+        recipe = Recipe(
+            schedule=self._schedule(sampling.schedule),
+            guidance=registry.build("guidance", sampling.guidance.name, sampling.guidance.params),
+            sampler=registry.build("sampler", sampling.sampler.name, sampling.sampler.params),
+            cache=registry.build("cache", sampling.cache.name, sampling.cache.params),
+            attend=build_attention(sampling.attention, registry),
+            random=randomness(sampling.random, seeds, self.device),
+        )
+        condition = predictor.conditioner(conditions)
+        null = predictor.conditioner(predictor.conditioner.null(len(conditions)).to(self.device))
+        yield from generate(self.tokenizer, predictor.transformer, condition, null, recipe)
+
+    def _predictor(self) -> Predictor:
+        if self.predictor is None:
+            raise VartkError(
+                "this model is a tokenizer alone: it encodes and decodes, but cannot sample; train its "
+                "transformer with `vartk train transformer CONFIG --tokenizer MODEL --out RUN`"
+            )
+        return self.predictor
+
+    def _schedule(self, schedule: Any) -> Schedule:
+        """Return the model's own schedule for None, or the one asked for."""
+        if schedule is None:
+            return self.schedule
+        if not isinstance(schedule, Slot):
+            schedule = self.sampling(schedule=schedule).schedule
+        if schedule.name == OWN:
+            return self.schedule
+        return build_schedule(schedule, self.schedule.latent, self.plugins.registry)
+
+    def _long_names(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Return dotted keys for the short names of `sample`."""
+        long: dict[str, Any] = {}
+        if settings.get("smooth"):
+            long["sampler"] = {"name": "gumbel_smooth", **self.config.sampling.sampler.params}
+        for key, value in settings.items():
+            if key == "guidance" and isinstance(value, (int, float)):
+                long["guidance.scale"] = value
+            elif key == "schedule" and not isinstance(value, (str, Mapping)):
+                grids = value.grids if isinstance(value, Schedule) else value
+                long[key] = {
+                    "name": "custom",
+                    "grids": [list(g) if isinstance(g, tuple) else g for g in grids],
+                }
+            elif key in ("top_k", "top_p", "temperature"):
+                long[f"sampler.{key}"] = value
+            elif key != "smooth":
+                long[key] = value
+        return long
+
+
+def seeds_of(seed: int | Sequence[int], count: int) -> list[int]:
+    """Return one seed an image: those given, or `count` of them counting up from one."""
+    seeds = [seed + i for i in range(count)] if isinstance(seed, int) else [int(s) for s in seed]
+    if len(seeds) != count:
+        raise VartkError(f"{len(seeds)} seeds for {count} images; give one seed, or one an image")
+    return seeds

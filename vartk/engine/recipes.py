@@ -1,0 +1,139 @@
+"""The stages from a configuration to a finished run: what `vartk train` and `vartk tokenize` do."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from vartk_registry import Plugins, VartkError, counted
+from vartk_registry.interfaces import ImageDataset
+
+from ..components import plugins
+from ..config import Composed, Config, Layer, model_part, plain
+from .files import refuse_existing
+from .folder import load_model, new_model, read_model_config
+from .model import Model
+from .tokens import load_tokens, token_classes, tokenize
+from .training import Reporter, TokenizerStage, TransformerStage, train
+
+log = logging.getLogger(__name__)
+
+SHARED = ("image_size", "tokenizer", "quantizer")
+"""The keys that a transformer's configuration must have in common with its tokenizer's."""
+
+
+def tokenizer_layer(folder: Path, found: Plugins) -> Layer:
+    """Return what a trained tokenizer decides of the configuration of the second stage."""
+    config = plain(read_model_config(folder, found))
+    return Layer(f"tokenizer {folder}", {key: config[key] for key in SHARED})
+
+
+def train_tokenizer(
+    composed: Composed[Config], out: Path, *, reporter: Reporter, device: str, resume: bool = False
+) -> Path:
+    """Run the first stage in the folder `out`, and return the model folder; errors as `train`."""
+    if not resume:
+        refuse_existing(out)
+    where, config = as_device(device), composed.config
+    datasets = open_datasets(config, reporter.event)
+    config.classes = config.classes or datasets["train"].classes
+    torch.manual_seed(config.train.tokenizer.seed)
+    model = new_model(config, plugins(), predictor=False)
+    stage = TokenizerStage(config, model, datasets, plugins().registry)
+    return train(stage, composed, out, reporter=reporter, device=where, resume=resume)
+
+
+def train_transformer(
+    composed: Composed[Config],
+    tokenizer: Path,
+    tokens: Path,
+    out: Path,
+    *,
+    reporter: Reporter,
+    device: str,
+    resume: bool = False,
+) -> Path:
+    """Run the second stage in the folder `out`, and return the model folder.
+
+    Raises:
+        VartkError: as `train`, or the tokenizer, its tokens and the configuration do not belong together.
+    """
+    if not resume:
+        refuse_existing(out)
+    where, config = as_device(device), composed.config
+    _agree(config, tokenizer)
+    config.classes = config.classes or token_classes(tokens)
+    torch.manual_seed(config.train.transformer.seed)
+    model = new_model(config, plugins())
+    _give_tokenizer(model, tokenizer)
+    loaded = load_tokens(tokens, tokenizer, model.schedule)
+    stage = TransformerStage(config, model.to(where), loaded, plugins().registry)
+    return train(stage, composed, out, reporter=reporter, device=where, resume=resume)
+
+
+def tokenize_dataset(
+    config: Config,
+    tokenizer: Path,
+    folder: Path,
+    *,
+    device: str,
+    progress: Callable[[str, int, int], None],
+    event: Callable[[str], None] = log.info,
+) -> None:
+    """Write the codes of a configuration's dataset as a new folder; errors as `tokenize`."""
+    refuse_existing(folder)
+    _agree(config, tokenizer)
+    model = new_model(config, plugins(), predictor=False)
+    _give_tokenizer(model, tokenizer)
+    tokenize(
+        tokenizer,
+        model.to(as_device(device)),
+        open_datasets(config, event),
+        folder,
+        augment=config.augment,
+        views=config.train.transformer.views,
+        seed=config.train.transformer.seed,
+        progress=progress,
+    )
+
+
+def open_datasets(config: Config, event: Callable[[str], None]) -> dict[str, ImageDataset]:
+    """Open both splits of a configuration's dataset, and tell of images that are skipped."""
+    slot = config.dataset
+    build = plugins().registry.build
+    datasets = {
+        split: build("dataset", slot.name, slot.params, split=split) for split in ("train", "validation")
+    }
+    for split, dataset in datasets.items():
+        if dataset.skipped:
+            event(f"{split}: {counted(len(dataset.skipped), 'image')} skipped:")
+            for line in dataset.skipped:
+                event(f"  {line}")
+    return datasets
+
+
+def as_device(name: str) -> torch.device:
+    """Return a device by name; `VartkError` where there is none."""
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise VartkError(f"device {name!r} cannot be used here: {reason}") from error
+    return device
+
+
+def _agree(config: Config, tokenizer: Path) -> None:
+    ours, its = model_part(config), plain(read_model_config(tokenizer, plugins()))
+    differ = [f"{key} is {ours[key]} and not {its[key]}" for key in SHARED if ours[key] != its[key]]
+    if differ:
+        raise VartkError(f"the configuration is not that of the tokenizer {tokenizer}: {'; '.join(differ)}")
+
+
+def _give_tokenizer(model: Model, folder: Path) -> None:
+    model.tokenizer.load_state_dict(load_model(folder, plugins()).tokenizer.state_dict())
+    model.tokenizer.eval()
+    model.tokenizer.requires_grad_(False)

@@ -1,0 +1,8 @@
+"""Training: two stages, one loop."""
+
+from .loop import Reporter, Stage, train
+from .run import Run
+from .tokenizer import TokenizerStage
+from .transformer import TransformerStage
+
+__all__ = ["Reporter", "Run", "Stage", "TokenizerStage", "TransformerStage", "train"]

@@ -1,0 +1,95 @@
+"""The first stage: a tokenizer learns to reconstruct images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from vartk_registry import Registry
+from vartk_registry.interfaces import ImageDataset, TokenizerOutput
+
+from ...config import Config, model_part
+from ...images import tile
+from ..build import grid
+from ..data import EndlessBatches, Images, loader
+from ..folder import write_model
+from ..model import Model
+
+
+class TokenizerStage:
+    """Trains the tokenizer of a model; see `Stage`."""
+
+    name = "tokenizer"
+
+    def __init__(
+        self, config: Config, model: Model, datasets: Mapping[str, ImageDataset], registry: Registry
+    ) -> None:
+        self.config = config
+        self.train = config.train.tokenizer
+        self.schedule = model.schedule
+        self.module: nn.Module = model.tokenizer  # type: ignore[assignment]
+        self.space = model.tokenizer.space
+        self.registry = registry
+        size = grid(config.image_size)
+        self._training = Images(datasets["train"], size, config.augment, self.train.seed)
+        self._validation = Images(datasets["validation"], size)
+
+    def batches(self, start: int, device: torch.device) -> Iterator[torch.Tensor]:
+        """Yield the batch of each step from `start` on: images [B, 3, H, W]."""
+        views = EndlessBatches(
+            len(self._training), self.train.batch, self.train.seed, start, self.train.steps
+        )
+        for images in loader(self._training, views, self.train.workers, device):
+            yield images.to(device, memory_format=torch.channels_last, non_blocking=True)
+
+    def loss(self, module: nn.Module, images: torch.Tensor) -> tuple[torch.Tensor, dict[str, Any]]:
+        """Return the weighted loss, and its parts."""
+        output: TokenizerOutput = module(images, self.schedule)
+        made = output.images.float()
+        parts = {"l1": F.l1_loss(made, images), "l2": F.mse_loss(made, images), **output.losses}
+        total = self.train.l1 * parts["l1"] + self.train.l2 * parts["l2"]
+        total = total + self.train.vq * sum(output.losses.values())
+        return total, {name: value.detach() for name, value in parts.items()}
+
+    @torch.no_grad()
+    def validate(self, module: Any, device: torch.device) -> dict[str, float]:
+        """Return the quality of held-out reconstructions, and the share of the codes in use by scale."""
+        quality = self.registry.build("metric", "psnr", {})
+        used: list[set[int]] = [set() for _ in self.schedule.grids]
+        count = min(len(self._validation), self.train.eval_images)
+        for start in range(0, count, self.train.batch):
+            stop = min(start + self.train.batch, count)
+            images = torch.stack([self._validation[i] for i in range(start, stop)]).to(device)
+            output: TokenizerOutput = module(images, self.schedule)
+            quality.update((output.images.float().clamp(-1, 1) + 1) / 2, (images + 1) / 2)
+            for seen, codes in zip(used, output.codes, strict=True):
+                seen.update(codes.flatten().tolist())
+        if not count:
+            return {}
+        usage = {f"usage_{k}": len(seen) / self.space.classes for k, seen in enumerate(used)}
+        return {**quality.compute(), "usage": len(set().union(*used)) / self.space.classes, **usage}
+
+    @torch.no_grad()
+    def preview(self, module: Any, device: torch.device) -> torch.Tensor:
+        """Return held-out images above their reconstructions, as a picture [3, H, W] in [0, 1]."""
+        shown = self._validation if len(self._validation) else self._training
+        images = torch.stack([shown[i] for i in range(min(8, len(shown)))]).to(device)
+        made = module(images, self.schedule).images.float().clamp(-1, 1)
+        return tile((torch.cat((images, made)) + 1) / 2, columns=len(images))
+
+    def export(self, weights: Mapping[str, torch.Tensor], folder: Path) -> None:
+        """Write the model folder of a tokenizer alone."""
+        write_model(folder, model_part(self.config), weights, None, _card(self.config))
+
+
+def _card(config: Config) -> str:
+    return (
+        "# A vartk tokenizer\n\n"
+        f"Trained by vartk on the dataset `{config.dataset.name}` for {config.train.tokenizer.steps} "
+        "steps. `vartk reconstruct` and `vartk train transformer --tokenizer` take this folder.\n"
+    )

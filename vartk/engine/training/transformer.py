@@ -1,0 +1,141 @@
+"""The second stage: a transformer learns to predict each scale's codes from the coarser ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.data import Dataset
+
+from vartk_registry import Registry
+
+from ...config import Config, model_part
+from ...images import tile
+from ..attention import build_attention
+from ..build import Predictor
+from ..codes import split, teacher_inputs
+from ..data import EndlessBatches, View, loader
+from ..folder import write_model
+from ..model import Model
+from ..tokens import Tokens
+
+Batch = tuple[torch.Tensor, torch.Tensor]
+"""Codes [B, L, *shape] and conditions [B, ...]."""
+
+
+class TransformerStage:
+    """Trains the predictor of a model on the codes of its tokenizer; see `Stage`."""
+
+    name = "transformer"
+
+    def __init__(
+        self, config: Config, model: Model, tokens: Mapping[str, Tokens], registry: Registry
+    ) -> None:
+        assert model.predictor is not None
+        self.config = config
+        self.train = config.train.transformer
+        self.model = model
+        self.module: nn.Module = model.predictor
+        self._conditioner = model.predictor.conditioner
+        self._attend = build_attention(self.train.attention, registry)
+        self._data = {name: _Codes(split, model.predictor) for name, split in tokens.items()}
+
+    def batches(self, start: int, device: torch.device) -> Iterator[Batch]:
+        """Yield the batch of each step from `start` on."""
+        data = self._data["train"]
+        views = EndlessBatches(len(data), self.train.batch, self.train.seed, start, self.train.steps)
+        for codes, conditions in loader(data, views, self.train.workers, device):
+            yield codes.to(device).long(), conditions.to(device)
+
+    def loss(self, module: nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, Any]]:
+        """Return the mean cross-entropy over all tokens, and how well each end of the scales is met."""
+        codes, conditions = batch
+        if module.training and self.train.label_drop:
+            dropped = torch.rand(len(codes), device=codes.device) < self.train.label_drop
+            conditions = self._conditioner.drop(conditions, dropped)
+        losses, hits = self._losses(module, codes, conditions, self.train.label_smoothing)
+        last = slice(*self.model.schedule.spans[-1])
+        parts = {
+            "loss_last": losses[:, last].mean(),
+            "accuracy": hits.mean(),
+            "accuracy_last": hits[:, last].mean(),
+        }
+        return losses.mean(), {name: value.detach() for name, value in parts.items()}
+
+    @torch.no_grad()
+    def validate(self, module: Any, device: torch.device) -> dict[str, float]:
+        """Return the loss and accuracy on held-out images, the mean and by scale."""
+        data = self._data["validation"]
+        count = min(len(data), self.train.eval_images)
+        if not count:
+            return {}
+        sums = [torch.zeros(self.model.schedule.total, dtype=torch.float64) for _ in range(2)]
+        for start in range(0, count, self.train.batch):
+            codes, conditions = data[start : min(start + self.train.batch, count)]
+            made = self._losses(module, codes.to(device).long(), conditions.to(device), 0.0)
+            for total, values in zip(sums, made, strict=True):
+                total += values.double().sum(0).cpu()
+        loss, accuracy = (total / count for total in sums)
+        scales = {
+            f"loss_{k}": loss[start:stop].mean().item()
+            for k, (start, stop) in enumerate(self.model.schedule.spans)
+        }
+        return {"loss": loss.mean().item(), "accuracy": accuracy.mean().item(), **scales}
+
+    @torch.no_grad()
+    def preview(self, module: Any, device: torch.device) -> torch.Tensor:
+        """Return a sample of each of the first classes, as a picture [3, H, W] in [0, 1]."""
+        model = self.model
+        shown = Model(model.config, model.tokenizer, model.schedule, module, model.plugins)
+        values = self._data["train"].values
+        labels = list(dict.fromkeys(values))[:8]
+        return tile(shown.sample(labels, seed=self.train.seed).images, columns=len(labels))
+
+    def export(self, weights: Mapping[str, torch.Tensor], folder: Path) -> None:
+        """Write the model folder, tokenizer included."""
+        tokenizer = self.model.tokenizer.state_dict()  # type: ignore[attr-defined]
+        write_model(folder, model_part(self.config), tokenizer, weights, _card(self.config))
+
+    def _losses(
+        self, module: Any, codes: torch.Tensor, conditions: torch.Tensor, smoothing: float
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the loss of each token and whether it was the likeliest, both [B, L]."""
+        model = self.model
+        inputs = teacher_inputs(model.tokenizer, split(codes, model.schedule), model.schedule)
+        logits = module(inputs, conditions, model.schedule, self._attend)
+        hits = (logits.argmax(-1) == codes).float()
+        losses = model.tokenizer.code_loss(logits, codes, smoothing)
+        return losses, hits.flatten(2).mean(2) if hits.ndim > 2 else hits
+
+
+class _Codes(Dataset[Batch]):
+    """Codes with their conditions, fetched a batch at a time."""
+
+    def __init__(self, tokens: Tokens, predictor: Predictor) -> None:
+        conditioner = predictor.conditioner
+        labels = tokens.labels.tolist()
+        self.codes = tokens.codes
+        self.values = labels if conditioner.takes == "label" else tokens.captions
+        self.conditions = conditioner.parse(self.values) if self.values else tokens.labels
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def __getitem__(self, rows: slice) -> Batch:
+        return self.codes[rows], self.conditions[rows]
+
+    def __getitems__(self, views: list[View]) -> list[Batch]:
+        return [(self.codes[i], self.conditions[i]) for _, i in views]
+
+
+def _card(config: Config) -> str:
+    classes = ", ".join(config.classes)
+    return (
+        "# A vartk model\n\n"
+        f"Trained by vartk on the dataset `{config.dataset.name}`: "
+        f"{config.train.transformer.steps} steps of its transformer.\n\n"
+        f"    vartk sample FOLDER --class 0,1 --count 4 --out DIR\n\nClasses: {classes}\n"
+    )

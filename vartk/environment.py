@@ -1,0 +1,54 @@
+"""What a bug report needs: versions, the machine, plugins, and which components can run."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+
+from .components import plugins
+
+PACKAGES = (
+    "vartk",
+    "torch",
+    "timm",
+    "safetensors",
+    "omegaconf",
+    "pluggy",
+    "rich",
+    "xformers",
+    "flash-attn",
+)
+
+
+def environment() -> Iterator[tuple[str, str]]:
+    """Yield (what, value) lines about this installation; imports torch."""
+    import torch
+
+    yield "python", platform.python_version()
+    yield "system", f"{platform.system()} {platform.release()} {platform.machine()}"
+    yield "processors", f"{os.cpu_count()}, torch uses {torch.get_num_threads()} threads"
+    for package in PACKAGES:
+        yield package, package_version(package)
+    yield "device", torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+    found = plugins()
+    for spec in found.registry.specs("attention"):
+        backend = f"attention {spec.name}"
+        if missing := found.registry.missing(spec):
+            yield backend, f"not usable: {', '.join(missing)} is not installed"
+            continue
+        reason = found.registry.build("attention", spec.name, {}).unavailable()
+        yield backend, f"not usable: {reason}" if reason else "usable"
+    for report in found.reports:
+        if not report.ok:
+            yield f"plugin {report.name}", f"failed: {report.error}"
+    yield from found.environment()
+
+
+def package_version(name: str) -> str:
+    """Return the version of an installed package, or that it is not installed."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"

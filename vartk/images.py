@@ -1,0 +1,73 @@
+"""Pictures: 8-bit PNG files, tiled grids and labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from PIL import Image, ImageDraw, ImageFont
+
+from vartk_registry import VartkError
+
+
+def to_uint8(images: torch.Tensor) -> torch.Tensor:
+    """Return images in [0, 1] as 8-bit integers, rounded and not truncated."""
+    return (images.clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+def to_pil(image: torch.Tensor) -> Image.Image:
+    """Return an image [3, H, W] in [0, 1] as a Pillow image."""
+    return Image.fromarray(to_uint8(image).permute(1, 2, 0).cpu().numpy())
+
+
+def save_image(image: torch.Tensor | Image.Image, path: Path) -> None:
+    """Write an image [3, H, W] in [0, 1] as a PNG file, whole or not at all."""
+    from .engine.files import whole_file
+
+    picture = to_pil(image) if torch.is_tensor(image) else image
+    with whole_file(path) as aside:
+        picture.save(aside, format="PNG")
+
+
+def open_image(path: Path) -> Image.Image:
+    """Read an image file as RGB, transparency on white; `VartkError` where it is missing or damaged."""
+    try:
+        with Image.open(path) as image:
+            image.load()
+            if image.mode == "P" or image.has_transparency_data:
+                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+            return image.convert("RGB")
+    except FileNotFoundError as error:
+        raise VartkError(f"there is no image {path}") from error
+    except (OSError, SyntaxError, ValueError) as error:
+        raise VartkError(f"{path} is not an image that can be read: {error}") from error
+
+
+def tile(images: torch.Tensor, columns: int, gap: int = 2) -> torch.Tensor:
+    """Return images [N, 3, H, W] side by side on white, as one image [3, H', W']."""
+    n, c, h, w = images.shape
+    rows = -(-n // columns)
+    canvas = torch.ones(c, rows * (h + gap) - gap, columns * (w + gap) - gap)
+    for i, image in enumerate(images.cpu()):
+        top, left = (i // columns) * (h + gap), (i % columns) * (w + gap)
+        canvas[:, top : top + h, left : left + w] = image
+    return canvas
+
+
+def labelled_grid(images: torch.Tensor, labels: Sequence[str], columns: int) -> Image.Image:
+    """Return images [N, 3, H, W] in [0, 1] in rows, each with its label under it."""
+    n, _, h, w = images.shape
+    font = ImageFont.load_default(size=max(10, min(16, w // 8)))
+    line, gap = font.size + 6, 4
+    rows = -(-n // columns)
+    canvas = Image.new("RGB", (columns * (w + gap) + gap, rows * (h + line + gap) + gap), "white")
+    draw = ImageDraw.Draw(canvas)
+    for i, (image, label) in enumerate(zip(images, labels, strict=True)):
+        left, top = gap + (i % columns) * (w + gap), gap + (i // columns) * (h + line + gap)
+        canvas.paste(to_pil(image), (left, top))
+        text = label
+        while len(text) > 1 and draw.textlength(text, font=font) > w:
+            text = text[:-2] + "…" if text.endswith("…") else text[:-1] + "…"
+        draw.text((left + w / 2, top + h + 1), text, fill="black", font=font, anchor="ma")
+    return canvas

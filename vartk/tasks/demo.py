@@ -1,0 +1,132 @@
+"""The whole way on the embedded data: train both stages for a short while, sample, report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..components import plugins
+from ..config import Composed, Config, Layer, compose, load_layers
+from ..engine.files import refuse_existing, whole_file
+from ..engine.folder import load_model
+from ..engine.model import Model
+from ..engine.recipes import tokenize_dataset, tokenizer_layer, train_tokenizer, train_transformer
+from ..engine.training import Reporter, Run
+from ..images import labelled_grid, save_image, tile
+from .sample import Bar
+
+STRIP = 3
+"""Samples whose way from coarse to fine is shown."""
+
+
+def run_demo(
+    out: Path,
+    layers: list[Layer],
+    *,
+    add_bar: Callable[[str, int], Bar],
+    reporter: Callable[[Bar], Reporter],
+    device: str,
+) -> dict[str, Any]:
+    """Train a small model in the new folder `out`, and write its pictures and a report.
+
+    Args:
+        layers: the configuration, merged over the preset `demo`.
+        reporter: wraps a bar for a training run.
+
+    Returns where everything is, and the numbers of the report.
+    """
+    refuse_existing(out)
+    began = time.perf_counter()
+    composed = _composed(layers)
+    train = composed.config.train
+    tokenizer = train_tokenizer(
+        composed,
+        out / "tokenizer",
+        reporter=reporter(add_bar("1/2 tokenizer", train.tokenizer.steps)),
+        device=device,
+    )
+    composed = _composed([*layers, tokenizer_layer(tokenizer, plugins())])
+    bars: dict[str, Bar] = {}
+
+    def tokenized(split: str, done: int, total: int) -> None:
+        if split not in bars:
+            bars[split] = add_bar(f"tokens {split}", total)
+        bars[split].update(done)
+
+    tokenize_dataset(composed.config, tokenizer, out / "tokens", device=device, progress=tokenized)
+    folder = train_transformer(
+        composed,
+        tokenizer,
+        out / "tokens",
+        out / "transformer",
+        reporter=reporter(add_bar("2/2 transformer", train.transformer.steps)),
+        device=device,
+    )
+    model = load_model(folder, plugins()).to(device)
+    pictures = {"grid": out / "grid.png", "strip": out / "coarse-to-fine.png"}
+    _save_pictures(model, pictures)
+    facts = _facts(out)
+    made = {
+        "model": str(folder),
+        **{name: str(path) for name, path in pictures.items()},
+        "reconstructions": str(max((out / "tokenizer" / "pictures").glob("*.png"))),
+        "report": str(out / "report.md"),
+        "seconds": round(time.perf_counter() - began),
+        **facts,
+    }
+    with whole_file(out / "report.md") as aside:
+        aside.write_text(_report(made, out))
+    return made
+
+
+def _composed(layers: list[Layer]) -> Composed[Config]:
+    return compose(Config, [*load_layers("demo", plugins()), *layers], plugins())
+
+
+def _save_pictures(model: Model, pictures: dict[str, Path]) -> None:
+    """Write four samples of each class, and the scales of a few more."""
+    labels = [index for index in range(len(model.classes)) for _ in range(4)]
+    samples = model.sample(labels, seed=0)
+    names = [model.classes[index] for index in labels]
+    save_image(labelled_grid(samples.images, names, columns=8), pictures["grid"])
+    shown = torch.cat([state.images for state in model.stream(list(range(STRIP)), seed=0)])
+    by_sample = shown.unflatten(0, (-1, STRIP)).transpose(0, 1).flatten(0, 1)
+    save_image(tile(by_sample, columns=len(model.schedule)), pictures["strip"])
+
+
+def _facts(out: Path) -> dict[str, float]:
+    """Return what the metrics of both runs say."""
+    stages = {stage: Run(out / stage).metrics() for stage in ("tokenizer", "transformer")}
+    facts = {}
+    for stage, lines in stages.items():
+        losses = [line["loss"] for line in lines if "loss" in line]
+        facts |= {f"{stage}_first_loss": losses[0], f"{stage}_last_loss": losses[-1]}
+        for name, value in ((k, v) for line in lines for k, v in line.items()):
+            if name in ("val_psnr_db", "val_usage", "val_loss"):
+                facts[f"{stage}_{name}"] = value
+    return facts
+
+
+def _report(made: dict[str, Any], out: Path) -> str:
+    numbers = "\n".join(
+        f"| {name.replace('_', ' ')} | {value:.4g} |"
+        for name, value in made.items()
+        if isinstance(value, float)
+    )
+
+    def inside(name: str) -> Path:
+        return Path(made[name]).relative_to(out)
+
+    return (
+        f"# vartk demo\n\nA tokenizer and a transformer, trained from scratch in {made['seconds']} "
+        "seconds. They are small and had little time: more steps make better images.\n\n"
+        f"Four samples of each class:\n\n![samples]({inside('grid')})\n\n"
+        f"The first classes from coarse to fine, as each scale is added:\n\n"
+        f"![scales]({inside('strip')})\n\n"
+        f"Held-out images and their reconstructions:\n\n![pairs]({inside('reconstructions')})\n\n"
+        f"| number | value |\n|---|---|\n{numbers}\n\nThe model is in `{inside('model')}`.\n"
+    )

@@ -1,0 +1,105 @@
+"""Samples images into a folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from .. import __version__
+from ..config import plain
+from ..engine.files import refuse_existing, whole_file
+from ..engine.model import Model
+from ..environment import package_version
+from ..images import labelled_grid, save_image, to_uint8
+
+GRID = 64
+"""Images shown in the grid, at most."""
+
+
+class Bar(Protocol):
+    """A progress bar."""
+
+    def update(self, done: int, text: str = "") -> None:
+        """Show that `done` of the total is done."""
+        ...
+
+
+def sample_to_folder(
+    model: Model,
+    labels: Sequence[str],
+    count: int | None,
+    folder: Path,
+    *,
+    seed: int,
+    settings: Mapping[str, Any],
+    file_format: str,
+    add_bar: Callable[[str, int], Bar],
+) -> dict[str, Any]:
+    """Sample images into a new folder: PNG files or an ADM npz, a labelled grid, and `samples.json`.
+
+    Args:
+        labels: classes, taken in turn; empty for all.
+        count: images in all; None for one a class.
+        settings: nested keys of the sampling configuration.
+
+    Returns what `samples.json` holds.
+    """
+    refuse_existing(folder)
+    names = model.classes
+    chosen = list(labels) or [str(i) for i in range(len(names))]
+    indices = model.parse(chosen).tolist()
+    indices = [indices[i % len(indices)] for i in range(count or len(indices))]
+    sampling = model.sampling(**settings)
+    seeds = [seed + i for i in range(len(indices))]
+    written: list[np.ndarray] = []
+    shown: list[torch.Tensor] = []
+    bar = add_bar("sample", len(indices) * len(model.schedule))
+    for start in range(0, len(indices), sampling.batch):
+        rows = slice(start, start + sampling.batch)
+        images = _batch(model, indices[rows], seeds[rows], settings, bar, start)
+        shown.extend(images[: max(0, GRID - len(shown))])
+        for offset, image in enumerate(images):
+            if file_format == "png":
+                save_image(image, folder / f"{start + offset:06d}.png")
+            else:
+                written.append(to_uint8(image).permute(1, 2, 0).numpy())
+    if file_format == "npz":
+        with whole_file(folder / "samples.npz") as aside, aside.open("wb") as file:
+            np.savez(file, np.stack(written), np.array(indices))
+    grid_names = [names[i] for i in indices[: len(shown)]]
+    columns = min(8, max(1, round(len(shown) ** 0.5)))
+    save_image(labelled_grid(torch.stack(shown), grid_names, columns), folder / "grid.png")
+    record = {
+        "count": len(indices),
+        "out": str(folder),
+        "classes": [names[i] for i in indices],
+        "labels": indices,
+        "seeds": seeds,
+        "sampling": plain(sampling),
+        "versions": {"vartk": __version__, "torch": package_version("torch")},
+    }
+    with whole_file(folder / "samples.json") as aside:
+        aside.write_text(json.dumps(record, indent=1))
+    return record
+
+
+def _batch(
+    model: Model,
+    labels: Sequence[int],
+    seeds: Sequence[int],
+    settings: Mapping[str, Any],
+    bar: Bar,
+    before: int,
+) -> torch.Tensor:
+    """Sample one batch, showing each scale, and return its images [B, 3, H, W] in [0, 1]."""
+    scales = len(model.schedule)
+    for state in model.stream(labels, seed=seeds, **settings):
+        h, w = state.schedule.grids[state.step]
+        done = before * scales + (state.step + 1) * len(labels)
+        bar.update(done, f"scale {state.step + 1}/{len(state.schedule)} ({h}x{w})")
+    return state.images.cpu()
