@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vartk_registry import PresetSpec, VartkError, suggestion
+from vartk_registry import PresetSpec, VartkError, Weights, suggestion
 
 from .components import plugins
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 CACHE = "VARTK_CACHE"
 """The environment variable that moves the folder of converted models."""
+
+_HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 
 def load(name: str | Path, *, device: Any = "cpu", **sampling: Any) -> Model:
@@ -28,11 +32,13 @@ def load(name: str | Path, *, device: Any = "cpu", **sampling: Any) -> Model:
         sampling: defaults for `Model.sample`, by the same names: `attention="sdpa"`, `guidance=3`, ...
 
     Raises:
-        VartkError: there is no such model, it is damaged, or a setting is unknown.
+        VartkError: there is no such model or device, it is damaged, or a setting is unknown.
     """
+    from .engine.device import as_device
     from .engine.folder import load_model
 
-    model = load_model(find_model(name), plugins()).to(device)
+    where = as_device(device)
+    model = load_model(find_model(name), plugins()).to(where)
     model.config.sampling = model.sampling(**sampling)
     return model
 
@@ -55,10 +61,14 @@ def find_model(name: str | Path) -> Path:
             return candidate
     preset = plugins().presets.get(str(name))
     if preset is not None and preset.weights is not None:
-        return _published(preset)
+        return _published(preset, preset.weights)
     if folder.is_dir():
         raise VartkError(f"{folder} is not a model folder: it has no {CONFIG}")
-    if str(name).count("/") == 1 and not folder.exists() and not str(name).startswith((".", "/")):
+    if folder.is_file():
+        raise VartkError(
+            f"{folder} is a file; `vartk convert` makes a model folder of an original VAR's files"
+        )
+    if _HUB_ID.fullmatch(str(name)):
         return _from_hub(str(name))
     published = [p.name for p in plugins().presets.values() if p.weights is not None]
     raise VartkError(
@@ -82,17 +92,16 @@ def convert(
     Raises:
         VartkError: `out` exists, a file is not what it should be, or entries are missing or misshapen.
     """
-    import torch
-
     from .config import Layer, ModelConfig, compose, plain
     from .engine.files import check_weights, refuse_existing, whole_folder
     from .engine.folder import new_model, write_model
+    from .engine.weightless import weightless
 
     refuse_existing(out)
     read = plugins().registry.build("importer", importer, settings or {})
     imported = read(tokenizer, transformer)
     config = compose(ModelConfig, [Layer("importer", imported.config)], plugins()).config
-    with torch.device("meta"):
+    with weightless():
         model = new_model(config, plugins(), predictor=transformer is not None)
     check_weights(model.tokenizer, imported.tokenizer, tokenizer, imported.original_name)
     sources = tokenizer.name
@@ -104,60 +113,92 @@ def convert(
         write_model(aside, plain(config), imported.tokenizer, imported.transformer, card)
 
 
-def _published(preset: PresetSpec) -> Path:
-    weights = preset.weights
-    assert weights is not None
+def _published(preset: PresetSpec, weights: Weights) -> Path:
+    """Return the folder of a preset's weights, which are fetched and converted by the first to ask."""
+    from .engine.files import refuse_existing
+    from .engine.folder import CONFIG
+
     folder = _cache() / preset.name
-    if folder.exists():
-        return folder
-    names = (weights.tokenizer, weights.transformer)
-    try:
-        paths = [_download(weights.repo, name, weights.sha256.get(name)) for name in names]
-    except OSError as error:
-        raise VartkError(
-            f"the weights of {preset.name} cannot be downloaded ({error}). Download "
-            f"{' and '.join(names)} from https://huggingface.co/{weights.repo}, then type: vartk convert "
-            f"--tokenizer {names[0]} --transformer {names[1]} --out {preset.name}"
-        ) from error
-    convert(*paths, folder, importer=weights.importer)
+    if not (folder / CONFIG).is_file():
+        with _locked(folder):
+            if not (folder / CONFIG).is_file():  # nor has another process made it meanwhile
+                refuse_existing(folder)
+                convert(*_fetched(preset.name, weights), folder, importer=weights.importer)
     return folder
 
 
-def _download(repo: str, name: str, sha256: str | None) -> Path:
-    """Fetch a file of a repo through the hub's own cache and check its digest; OSError if it fails."""
+def _fetched(name: str, weights: Weights) -> tuple[Path, Path]:
+    """Return a preset's tokenizer and transformer files, fetched through the hub's own cache and checked."""
     from huggingface_hub import hf_hub_download
 
-    path = Path(_reaching(hf_hub_download, repo, name))
-    if sha256 is not None:
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != sha256:
-            raise VartkError(
-                f"{path} is damaged: its SHA-256 is {found}, not {sha256}; delete it and try again"
-            )
-    return path
+    files = weights.tokenizer, weights.transformer
+    importer = "" if weights.importer == "var" else f" --from {weights.importer}"
+    advice = (
+        f"Download {' and '.join(files)} from https://huggingface.co/{weights.repo}, then type: vartk convert"
+        f"{importer} --tokenizer {files[0]} --transformer {files[1]} --out {name}"
+    )
+    with _explained(f"the weights of {name} cannot be downloaded", advice):
+        # the hub's links resolved, for a damaged file must be deleted where it really is
+        tokenizer, transformer = (Path(hf_hub_download(weights.repo, file)).resolve() for file in files)
+    for file, path in zip(files, (tokenizer, transformer), strict=True):
+        _check_digest(file, path, weights.sha256.get(file))
+    return tokenizer, transformer
+
+
+def _check_digest(file: str, path: Path, sha256: str | None) -> None:
+    """Raise `VartkError` if a file has not the digest that is known of it."""
+    if sha256 is None:
+        return
+    with path.open("rb") as content:
+        found = hashlib.file_digest(content, "sha256").hexdigest()
+    if found != sha256:
+        raise VartkError(
+            f"{file} is damaged: its SHA-256 is {found}, not {sha256}; delete {path} and try again"
+        )
 
 
 def _from_hub(name: str) -> Path:
+    """Return a copy of a model folder of the hub."""
     from huggingface_hub import snapshot_download
 
+    from .engine.folder import CARD, CONFIG, TOKENIZER, TRANSFORMER
+
+    with _explained(f"there is no folder {name}, and no such model can be had from the hub"):
+        folder = Path(snapshot_download(name, allow_patterns=[CONFIG, TOKENIZER, TRANSFORMER, CARD]))
+    if not (folder / CONFIG).is_file():
+        raise VartkError(f"{name} of the hub is not a vartk model: it has no {CONFIG}")
+    return folder
+
+
+@contextmanager
+def _explained(problem: str, advice: str = "") -> Iterator[None]:
+    """Turn whatever goes wrong in a download into a `VartkError`."""
     try:
-        return Path(_reaching(snapshot_download, name))
-    except OSError as error:
+        yield
+    except Exception as error:  # of the HTTP library that the hub's client uses, which is not always the same
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise VartkError(
-            f"no folder {name}, and the hub's model {name} cannot be downloaded: {error}"
+            f"{problem}: {reason}{'.' * (not reason.endswith('.'))} {advice}".rstrip()
         ) from error
 
 
-def _reaching(download: Any, *args: str) -> str:
-    """Call a download; whatever goes wrong on the way is an OSError with its first line."""
-    import httpx
-    from huggingface_hub.errors import HfHubHTTPError
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep other processes from making a folder; the lock ends with the process, however it ends."""
+    from filelock import FileLock
 
+    lock = FileLock(folder.with_name(f".{folder.name}.lock"))
     try:
-        return download(*args)
-    except (HfHubHTTPError, httpx.HTTPError, OSError, ValueError) as error:
-        raise OSError(str(error).strip().splitlines()[0]) from error
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as error:
+        raise VartkError(
+            f"converted models cannot be kept in {folder.parent} ({error}); set {CACHE} to another folder"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _cache() -> Path:

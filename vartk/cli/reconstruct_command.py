@@ -22,11 +22,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Reconstruct and write the images."""
-    from ..engine.recipes import as_device
     from ..hub import load
     from ..tasks.reconstruct import reconstruct_to_folder
 
-    model = load(arguments.model, device=as_device(arguments.device))
+    model = load(arguments.model, device=arguments.device)
     rows = reconstruct_to_folder(model, arguments.images, arguments.out)
     if arguments.json:
         terminal.result({"images": rows, "out": str(arguments.out)}, as_json=True)

@@ -50,12 +50,11 @@ def run(arguments: argparse.Namespace) -> int:
     refuse_existing(arguments.out)
     terminal.note(f"loading {arguments.model}")
     from ..config import parse_overrides
-    from ..engine.recipes import as_device
     from ..hub import load
     from ..tasks.sample import sample_to_folder
     from .progress import bars
 
-    model = load(arguments.model, device=as_device(arguments.device))
+    model = load(arguments.model, device=arguments.device)
     settings = parse_overrides(arguments.overrides).values
     labels = [name.strip() for given in arguments.classes or [] for name in given.split(",") if name.strip()]
     with bars() as add_bar:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import torch
 
-from vartk_registry import MaskSpec, Registry, Unsupported
+from vartk_registry import MaskSpec, MissingRequirement, Registry, Unsupported
 from vartk_registry.interfaces import AttentionBackend, AttentionRequest
 
 from ..config import AUTO, Slot
@@ -26,9 +27,11 @@ class Attention:
 
     Args:
         backends: by name, in the order of preference.
+        absent: why others, which would have been preferred, could not even be built.
     """
 
     backends: Mapping[str, AttentionBackend]
+    absent: Mapping[str, str] = field(default_factory=dict)
     _plans: dict[AttentionRequest, tuple[AttentionBackend, Any]] = field(default_factory=dict)
 
     def __call__(
@@ -42,14 +45,13 @@ class Attention:
         dropout: float = 0.0,
     ) -> torch.Tensor:
         """Return softmax(scale q k^T + mask) v for q [B, S, H, D], k and v [B, T, H, D]."""
-        needs_grad = torch.is_grad_enabled() and (q.requires_grad or k.requires_grad)
         request = AttentionRequest(
             mask=mask,
             heads=q.shape[2],
             head_dim=q.shape[3],
             dtype=str(q.dtype).removeprefix("torch."),
             device=q.device.type,
-            needs_grad=needs_grad,
+            needs_grad=torch.is_grad_enabled() and any(x.requires_grad for x in (q, k, v)),
             dropout=dropout,
         )
         if request not in self._plans:
@@ -64,12 +66,13 @@ class Attention:
         Raises:
             Unsupported: none can; the message holds the request and every backend's reasons.
         """
-        refusals = {}
+        refusals = {name: [reason] for name, reason in self.absent.items()}
         for name, backend in self.backends.items():
-            reasons = [backend.unavailable()] if backend.unavailable() else backend.unsupported(request)
+            unavailable = backend.unavailable()
+            reasons = [unavailable] if unavailable else backend.unsupported(request)
             if not reasons:
                 if refusals:
-                    log.info("attention: %s serves the request; passed over %s", name, _lines(refusals))
+                    _report(name, _lines(refusals))
                 return backend
             refusals[name] = reasons
         raise Unsupported(
@@ -81,11 +84,27 @@ class Attention:
 
 
 def build_attention(slot: Slot, registry: Registry) -> Attention:
-    """Build the named backend, or for `auto` all that are registered, in the order of `PRIORITY`."""
-    names = [name for name in PRIORITY if name in registry.names("attention")]
+    """Build the named backend, or for `auto` all that are registered, in the order of `PRIORITY`.
+
+    Raises:
+        MissingRequirement: the named backend's library is not installed; `auto` passes it over.
+    """
     if slot.name != AUTO:
-        names = [slot.name]
-    return Attention({name: registry.build("attention", name, slot.params) for name in names})
+        return Attention({slot.name: registry.build("attention", slot.name, slot.params)})
+    backends, absent = {}, {}
+    for name in PRIORITY:
+        if name in registry.names("attention"):
+            try:
+                backends[name] = registry.build("attention", name, {})
+            except MissingRequirement as error:
+                absent[name] = str(error)
+    return Attention(backends, absent)
+
+
+@cache
+def _report(name: str, refusals: str) -> None:
+    """Log a choice once a process, not for every image."""
+    log.info("attention: %s serves; passed over %s", name, refusals)
 
 
 def _lines(refusals: Mapping[str, list[str]]) -> str:

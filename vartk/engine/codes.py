@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from vartk_registry.interfaces import Schedule, Tokenizer
+from vartk_registry import VartkError
+from vartk_registry.interfaces import CodeSpace, Schedule, Tokenizer
 
 
 def latents(
@@ -32,3 +33,21 @@ def teacher_inputs(tokenizer: Tokenizer, codes: Sequence[torch.Tensor], schedule
 def split(codes: torch.Tensor, schedule: Schedule) -> list[torch.Tensor]:
     """Return a sequence of codes [B, L, *shape] as one tensor a scale."""
     return list(codes.split(list(schedule.sizes), dim=1))
+
+
+def check_codes(codes: Sequence[torch.Tensor], schedule: Schedule, space: CodeSpace) -> None:
+    """Check that codes are those of the first scales of a schedule.
+
+    Raises:
+        VartkError: a scale has another number of codes, or they are not of the space.
+    """
+    shapes = [tuple(code.shape) for code in codes]
+    wanted = [(*shapes[0][:1], size, *space.shape) for size in schedule.sizes] if shapes else []
+    if not shapes or shapes != wanted[: len(shapes)]:
+        raise VartkError(
+            f"codes of shapes {shapes} do not fit the schedule {schedule}; each scale has "
+            f"[N, tokens{''.join(f', {n}' for n in space.shape)}], tokens = {list(schedule.sizes)}"
+        )
+    for step, code in enumerate(codes):
+        if code.is_floating_point() or code.numel() and not 0 <= code.min() <= code.max() < space.classes:
+            raise VartkError(f"the codes of scale {step} are not integers from 0 to {space.classes - 1}")

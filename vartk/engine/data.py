@@ -11,7 +11,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from vartk_registry import VartkError
-from vartk_registry.interfaces import Grid, ImageDataset
+from vartk_registry.interfaces import Example, Grid, ImageDataset
 
 from ..config import AugmentConfig
 
@@ -40,12 +40,16 @@ class Images(Dataset[torch.Tensor]):
         return len(self.dataset)
 
     def __getitem__(self, view: int | View) -> torch.Tensor:
-        turn, index = view if isinstance(view, tuple) else (0, view)
-        image = self.dataset[index].image
+        view = view if isinstance(view, tuple) else (0, view)
+        return self.prepared(self.dataset[view[1]], view)
+
+    def prepared(self, example: Example, view: View) -> torch.Tensor:
+        """Return one view of an example that was read already."""
         if self.augment is None:
-            return to_tensor(fit(image, self.size))
+            return to_tensor(fit(example.image, self.size))
+        turn, index = view
         draw = random.Random(f"{self.seed} {turn} {index}")
-        return to_tensor(augmented(image, self.size, self.augment, draw))
+        return to_tensor(augmented(example.image, self.size, self.augment, draw))
 
 
 def augmented(image: Image.Image, size: Grid, augment: AugmentConfig, draw: random.Random) -> Image.Image:
@@ -119,5 +123,5 @@ def loader(dataset: Any, batches: Any, workers: int, device: torch.device) -> Da
         batch_sampler=batches,
         num_workers=workers,
         pin_memory=device.type == "cuda",
-        persistent_workers=False,
+        generator=torch.Generator(),  # the default one would make a resumed run draw differently
     )

@@ -20,7 +20,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     Raises:
         VartkError: the disk is full or the place cannot be written; what was at `path` is still there.
     """
-    aside = path.with_name(f".{path.name}.partial")
+    aside = _aside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield aside
@@ -34,22 +34,32 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
+def whole_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     """Give a folder to fill, which becomes `path` when the block ends well and vanishes otherwise.
 
+    Args:
+        replace: put it in the place of the folder at `path`, whose files never mix with the new ones.
+
     Raises:
-        VartkError: as `whole_file`, or `path` exists.
+        VartkError: as `whole_file`, or `path` exists and is not to be replaced.
     """
-    refuse_existing(path)
-    aside = path.with_name(f".{path.name}.partial")
+    if not replace:
+        refuse_existing(path)
+    aside, old = _aside(path), path.with_name(f".{path.name}.old")
     try:
-        shutil.rmtree(aside, ignore_errors=True)
+        if old.exists() and not path.exists():  # killed between the two renames below
+            old.rename(path)
+        for leftover in (aside, old):
+            shutil.rmtree(leftover, ignore_errors=True)
         aside.mkdir(parents=True)
         yield aside
-        for file in aside.rglob("*"):
-            _sync(file)
+        for part in (*aside.rglob("*"), aside):
+            _sync(part)
+        if replace and path.exists():
+            path.rename(old)
         aside.rename(path)
         _sync(path.parent)
+        shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         raise VartkError(_cannot_write(path, error)) from error
     finally:
@@ -57,11 +67,18 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 
 def refuse_existing(path: Path) -> None:
-    """Raise `VartkError` if there is something at `path` that would be overwritten."""
-    if path.is_dir() and not any(path.iterdir()):
-        path.rmdir()
-    elif path.exists():
+    """Raise `VartkError` if there is something at `path`; an empty folder does not count."""
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise VartkError(f"{path} exists and is not overwritten; give another --out, or remove it")
+
+
+def remove_partial(folder: Path) -> None:
+    """Remove what a kill left of the files and folders that were being written in `folder`."""
+    for path in list(folder.rglob(".*.partial")):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def save_tensors(tensors: Mapping[str, torch.Tensor], path: Path, **metadata: str) -> None:
@@ -121,6 +138,10 @@ def check_weights(
             f"{source} does not fit the model that its configuration describes: it "
             f"{'; it '.join(problems[:5])}{more}"
         )
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.partial")
 
 
 def _sync(path: Path) -> None:

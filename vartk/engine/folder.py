@@ -13,8 +13,9 @@ from vartk_registry import Plugins, VartkError
 
 from ..config import Layer, ModelConfig, compose, plain, read_yaml
 from .build import build_predictor, build_schedule, build_tokenizer, grid
-from .files import load_tensors, load_weights, save_tensors, whole_file, whole_folder
+from .files import load_tensors, load_weights, save_tensors, whole_folder
 from .model import Model
+from .weightless import weightless
 
 CONFIG = "model.yaml"
 TOKENIZER = "tokenizer.safetensors"
@@ -41,10 +42,11 @@ def load_model(folder: Path, plugins: Plugins) -> Model:
         raise VartkError(f"{folder} is not a model folder: it has no {CONFIG}")
     config = read_model_config(folder, plugins)
     complete = (folder / TRANSFORMER).is_file()
-    with torch.device("meta"):
+    with weightless():
         model = new_model(config, plugins, predictor=complete)
-    parts = [(model.tokenizer, TOKENIZER), (model.predictor, TRANSFORMER)]
-    for module, name in parts[: 2 if complete else 1]:
+    if any(map(_computes_buffers, model.modules())):
+        model = new_model(config, plugins, predictor=complete)
+    for module, name in zip(model.modules(), (TOKENIZER, TRANSFORMER), strict=False):
         load_weights(module, load_tensors(folder / name), folder / name)
         module.eval()
     return model
@@ -76,16 +78,20 @@ def write_model(
     transformer: Mapping[str, torch.Tensor] | None,
     card: str,
 ) -> None:
-    """Write a plain configuration and weights into a folder, file by file, each whole or not at all."""
+    """Write a plain configuration and weights into a folder; use within `whole_folder`."""
     from omegaconf import OmegaConf
 
     save_tensors(tokenizer, folder / TOKENIZER)
     if transformer is not None:
         save_tensors(transformer, folder / TRANSFORMER)
-    with whole_file(folder / CARD) as aside:
-        aside.write_text(card)
-    with whole_file(folder / CONFIG) as aside:  # last, for it makes the folder a model
-        aside.write_text(OmegaConf.to_yaml(dict(config)))
+    (folder / CARD).write_text(card)
+    (folder / CONFIG).write_text(OmegaConf.to_yaml(dict(config)))
+
+
+def _computes_buffers(module: torch.nn.Module) -> bool:
+    """Return whether some buffers are not among the saved weights, so that building must make them."""
+    saved = module.state_dict()
+    return any(name not in saved for name, _ in module.named_buffers())
 
 
 def fingerprint(folder: Path) -> str:

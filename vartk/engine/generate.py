@@ -80,6 +80,7 @@ class ScaleState:
         self._f_hat = None
 
     @property
+    @torch.no_grad()
     def f_hat(self) -> torch.Tensor:
         """[B, channels, H, W], the accumulated latent with this scale."""
         if self._f_hat is None:
@@ -87,6 +88,7 @@ class ScaleState:
         return self._f_hat
 
     @property
+    @torch.no_grad()
     def images(self) -> torch.Tensor:
         """[B, 3, H, W] in [0, 1], the images made so far; decoded at each access."""
         return (self._tokenizer.decode(self.f_hat) + 1) / 2

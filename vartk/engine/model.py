@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any
 
 import torch
+from torch import nn
 
 from vartk_registry import Plugins, VartkError
 from vartk_registry.interfaces import Schedule, Tokenizer
@@ -14,7 +16,7 @@ from vartk_registry.interfaces import Schedule, Tokenizer
 from ..config import OWN, Layer, ModelConfig, SamplingConfig, Slot, compose, nest, plain
 from .attention import build_attention
 from .build import Predictor, build_schedule, grid
-from .codes import latents, teacher_inputs
+from .codes import check_codes, latents, teacher_inputs
 from .generate import Recipe, ScaleState, generate
 from .randomness import randomness
 
@@ -67,13 +69,16 @@ class Model:
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return next(self.tokenizer.parameters()).device  # type: ignore[attr-defined]
+        return next(self.modules()[0].parameters()).device
+
+    def modules(self) -> list[nn.Module]:
+        """Return the tokenizer and, where there is one, the predictor."""
+        return [module for module in (self.tokenizer, self.predictor) if isinstance(module, nn.Module)]
 
     def to(self, device: torch.device | str) -> Model:
         """Move the weights to a device, and return the model."""
-        self.tokenizer.to(device)  # type: ignore[attr-defined]
-        if self.predictor is not None:
-            self.predictor.to(device)
+        for module in self.modules():
+            module.to(device)
         return self
 
     @torch.no_grad()
@@ -81,7 +86,14 @@ class Model:
         """Return the codes of images [N, 3, H, W] in [-1, 1]: for each scale [N, h*w] integers.
 
         `schedule` (as for `sample`) replaces the model's own.
+
+        Raises:
+            VartkError: images of another shape, type or size.
         """
+        if images.ndim != 4 or images.shape[1] != 3 or not images.is_floating_point():
+            raise VartkError(
+                f"images must be floats [N, 3, H, W] in [-1, 1], not {images.dtype} {list(images.shape)}"
+            )
         h, w = images.shape[-2:]
         if self.tokenizer.latent_grid((h, w)) != self.schedule.latent:
             own_h, own_w = grid(self.config.image_size)
@@ -93,26 +105,29 @@ class Model:
         """Return the images [N, 3, H, W] in [-1, 1] of codes; fewer scales give a coarser image.
 
         Raises:
-            VartkError: a scale has another number of codes than the schedule.
+            VartkError: the codes do not fit the schedule, or are out of range.
         """
         schedule = self._schedule(schedule)
-        sizes = [code.shape[1] for code in codes]
-        if not sizes or tuple(sizes) != schedule.sizes[: len(sizes)]:
-            raise VartkError(
-                f"codes of {sizes} tokens a scale do not fit the schedule {schedule}, "
-                f"whose scales have {list(schedule.sizes)}"
-            )
-        *_, f_hat = latents(self.tokenizer, [code.to(self.device) for code in codes], schedule)
+        *_, f_hat = latents(self.tokenizer, self._checked(codes, schedule), schedule)
         return self.tokenizer.decode(f_hat)
 
     @torch.no_grad()
     def logits(self, labels: Any, codes: Sequence[torch.Tensor], schedule: Any = None) -> torch.Tensor:
-        """Return the teacher-forced logits [N, L, V] of codes under labels (indices or names)."""
+        """Return the teacher-forced logits [N, L, V] of codes under labels (indices or names).
+
+        Raises:
+            VartkError: as `decode` and `sample`, or there are not as many labels as images.
+        """
         predictor, schedule = self._predictor(), self._schedule(schedule)
-        codes = [code.to(self.device) for code in codes]
+        codes, conditions = self._checked(codes, schedule), self.parse(labels)
+        if len(codes) != len(schedule) or len(conditions) != len(codes[0]):
+            raise VartkError(
+                f"{len(codes)} scales of codes of {len(codes[0])} images with {len(conditions)} labels; "
+                f"give the {len(schedule)} scales of the schedule, and a label an image"
+            )
         inputs = teacher_inputs(self.tokenizer, codes, schedule)
         attend = build_attention(self.config.sampling.attention, self.plugins.registry)
-        return predictor(inputs, self.parse(labels), schedule, attend)
+        return predictor(inputs, conditions, schedule, attend)
 
     def sample(self, labels: Any, *, seed: int | Sequence[int] = 0, **settings: Any) -> Samples:
         """Sample an image a label.
@@ -164,8 +179,8 @@ class Model:
 
     def parse(self, labels: Any) -> torch.Tensor:
         """Return the batch of conditions for labels: one index, name or prompt, or several."""
-        single = isinstance(labels, (int, str))
-        values = [labels] if single else labels.tolist() if torch.is_tensor(labels) else list(labels)
+        labels = labels.tolist() if torch.is_tensor(labels) else labels
+        values = [labels] if isinstance(labels, (Integral, str)) else list(labels)
         if not values:
             raise VartkError("no labels were given; give one class index or name an image")
         return self._predictor().conditioner.parse(values).to(self.device)
@@ -186,6 +201,11 @@ class Model:
         condition = predictor.conditioner(conditions)
         null = predictor.conditioner(predictor.conditioner.null(len(conditions)).to(self.device))
         yield from generate(self.tokenizer, predictor.transformer, condition, null, recipe)
+
+    def _checked(self, codes: Sequence[torch.Tensor], schedule: Schedule) -> list[torch.Tensor]:
+        """Return codes as 64-bit integers on the model's device; errors as `check_codes`."""
+        check_codes(codes, schedule, self.tokenizer.space)
+        return [code.to(self.device, torch.int64) for code in codes]
 
     def _predictor(self) -> Predictor:
         if self.predictor is None:
@@ -209,11 +229,13 @@ class Model:
         """Return dotted keys for the short names of `sample`."""
         long: dict[str, Any] = {}
         if settings.get("smooth"):
+            if "sampler" in settings:
+                raise VartkError("smooth=True stands for sampler='gumbel_smooth'; give one of the two")
             long["sampler"] = {"name": "gumbel_smooth", **self.config.sampling.sampler.params}
         for key, value in settings.items():
-            if key == "guidance" and isinstance(value, (int, float)):
+            if key == "guidance" and isinstance(value, Real):
                 long["guidance.scale"] = value
-            elif key == "schedule" and not isinstance(value, (str, Mapping)):
+            elif key == "schedule" and isinstance(value, (Schedule, Sequence)) and not isinstance(value, str):
                 grids = value.grids if isinstance(value, Schedule) else value
                 long[key] = {
                     "name": "custom",
@@ -228,7 +250,9 @@ class Model:
 
 def seeds_of(seed: int | Sequence[int], count: int) -> list[int]:
     """Return one seed an image: those given, or `count` of them counting up from one."""
-    seeds = [seed + i for i in range(count)] if isinstance(seed, int) else [int(s) for s in seed]
+    seeds = [int(seed) + i for i in range(count)] if isinstance(seed, Integral) else [int(s) for s in seed]
     if len(seeds) != count:
         raise VartkError(f"{len(seeds)} seeds for {count} images; give one seed, or one an image")
+    if out_of_range := [s for s in seeds if not 0 <= s < 2**63]:
+        raise VartkError(f"seed {out_of_range[0]} is out of range; it must be from 0 to 2^63 - 1")
     return seeds

@@ -13,6 +13,7 @@ from vartk_registry.interfaces import ImageDataset
 
 from ..components import plugins
 from ..config import Composed, Config, Layer, model_part, plain
+from .device import as_device
 from .files import refuse_existing
 from .folder import load_model, new_model, read_model_config
 from .model import Model
@@ -113,17 +114,6 @@ def open_datasets(config: Config, event: Callable[[str], None]) -> dict[str, Ima
             for line in dataset.skipped:
                 event(f"  {line}")
     return datasets
-
-
-def as_device(name: str) -> torch.device:
-    """Return a device by name; `VartkError` where there is none."""
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise VartkError(f"device {name!r} cannot be used here: {reason}") from error
-    return device
 
 
 def _agree(config: Config, tokenizer: Path) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -68,12 +70,9 @@ def tokenize(
             training = split == "train"
             images = Images(datasets[split], size, augment if training else None, seed)
             turns = views if training else 1
-            codes = _encode(model, images, turns, batch, lambda d, t, s=split: progress(s, d, t))
-            examples = [images.dataset[i] for i in range(len(images))]
-            labels = torch.tensor([example.label for example in examples] * turns)
-            save_tensors({"codes": codes, "labels": labels}, aside / f"{split}.safetensors")
-            captions = [example.caption for example in examples] * turns
-            (aside / f"{split}.captions.json").write_text(json.dumps(captions))
+            made = _encode(model, images, turns, batch, partial(progress, split))
+            save_tensors({"codes": made.codes, "labels": made.labels}, aside / f"{split}.safetensors")
+            (aside / f"{split}.captions.json").write_text(json.dumps(made.captions))
         info = {
             "tokenizer": fingerprint(tokenizer),
             "schedule": [list(g) for g in model.schedule.grids],
@@ -92,10 +91,7 @@ def load_tokens(folder: Path, tokenizer: Path, schedule: Schedule) -> dict[str, 
         VartkError: files are missing or damaged, or the codes were made by another tokenizer or for
             another schedule.
     """
-    try:
-        info = json.loads((folder / INFO).read_text())
-    except (OSError, json.JSONDecodeError) as error:
-        raise VartkError(f"{folder} is not a folder of tokens: {INFO}: {error}") from error
+    info = _read_json(folder / INFO)
     made = Schedule.of(info["schedule"])
     again = "make them again with `vartk tokenize`"
     if made != schedule:
@@ -105,29 +101,39 @@ def load_tokens(folder: Path, tokenizer: Path, schedule: Schedule) -> dict[str, 
     loaded = {}
     for split in SPLITS:
         tensors = load_tensors(folder / f"{split}.safetensors")
-        captions = json.loads((folder / f"{split}.captions.json").read_text())
+        captions = _read_json(folder / f"{split}.captions.json")
         loaded[split] = Tokens(tensors["codes"], tensors["labels"], captions)
     return loaded
 
 
 def token_classes(folder: Path) -> list[str]:
-    """Return the class names of a folder of tokens."""
-    return json.loads((folder / INFO).read_text())["classes"]
+    """Return the class names of a folder of tokens; errors as `load_tokens`."""
+    return _read_json(folder / INFO)["classes"]
 
 
-@torch.no_grad()
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise VartkError(f"{path.parent} is not a folder of tokens: {path.name}: {error}") from error
+
+
 def _encode(
     model: Model, images: Images, turns: int, batch: int, progress: Callable[[int, int], None]
-) -> torch.Tensor:
+) -> Tokens:
     views = [(turn, index) for turn in range(turns) for index in range(len(images))]
     dtype = _compact(model.tokenizer.space.classes)
-    made = []
+    codes = torch.empty(len(views), model.schedule.total, *model.tokenizer.space.shape, dtype=dtype)
+    examples = []
     for start in range(0, len(views), batch):
-        pixels = torch.stack([images[view] for view in views[start : start + batch]])
-        codes = torch.cat(model.encode(pixels), dim=1)
-        made.append(codes.to(dtype).cpu())
+        part = views[start : start + batch]
+        read = [images.dataset[index] for _, index in part]
+        pixels = torch.stack([images.prepared(*seen) for seen in zip(read, part, strict=True)])
+        codes[start : start + batch] = torch.cat(model.encode(pixels), dim=1)
+        examples += [(example.label, example.caption) for example in read]
         progress(min(start + batch, len(views)), len(views))
-    return torch.cat(made) if made else torch.empty(0, model.schedule.total, dtype=dtype)
+    labels = torch.tensor([label for label, _ in examples], dtype=torch.int64)
+    return Tokens(codes, labels, [caption for _, caption in examples])
 
 
 def _compact(classes: int) -> torch.dtype:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from vartk_registry import VartkError
 from vartk_registry.interfaces import Imported
@@ -40,80 +43,110 @@ class VarImporter:
             VartkError: a file is missing, damaged, of another kind or has unknown entries, or the two
                 do not belong together.
         """
-        vae = read_state(tokenizer, "vae_local", "quantize.embedding.weight", "VAR tokenizer (VQVAE)")
+        vae = read_state(tokenizer, "VAR tokenizer (VQVAE)", "vae_local")
         config = self._tokenizer_config(vae)
         stride = 2 ** (len(config["tokenizer"]["multipliers"]) - 1)
+        weights = _named(tokenizer_state, vae)
         if transformer is None:
-            sides = self.schedule or PUBLISHED[680]
-            config |= _geometry(sides, stride)
-            return Imported(config, _named(tokenizer_state, vae, tokenizer), None, original_name)
-        var = read_state(transformer, "var_wo_ddp", "pos_start", "VAR transformer")
-        if var["word_embed.weight"].shape[1] != vae["quantize.embedding.weight"].shape[1]:
-            raise VartkError(
-                f"{transformer} takes inputs of width {var['word_embed.weight'].shape[1]}, but "
-                f"{tokenizer} has codes of width {vae['quantize.embedding.weight'].shape[1]}: they "
-                "do not belong together"
-            )
-        config |= _geometry(self._schedule_of(var, transformer), stride)
-        config |= self._transformer_config(var, transformer)
-        return Imported(
-            config,
-            _named(tokenizer_state, vae, tokenizer),
-            _named(transformer_state, var, transformer),
-            original_name,
-        )
+            config |= _geometry(self._schedule_of_tokenizer(vae), stride)
+            return Imported(config, weights, None, partial(original_name, present=vae.tensors.keys()))
+        var = read_state(transformer, "VAR transformer", "var_wo_ddp")
+        _check_fit(vae, var)
+        config |= _geometry(self._schedule_of(var), stride)
+        config |= self._transformer_config(var)
+        present = vae.tensors.keys() | var.tensors.keys()
+        named = partial(original_name, present=present)
+        return Imported(config, weights, _named(transformer_state, var), named)
 
     def _tokenizer_config(self, vae: State) -> dict[str, Any]:
-        classes, latent = vae["quantize.embedding.weight"].shape
-        width = vae["encoder.conv_in.weight"].shape[0]
-        levels = 1 + _largest(vae, r"encoder\.down\.(\d+)\.block\.0\.conv1\.weight")
-        widths = [vae[f"encoder.down.{i}.block.0.conv1.weight"].shape[0] for i in range(levels)]
+        classes, latent = vae.shape("quantize.embedding.weight", 2)
+        width = vae.shape("encoder.conv_in.weight", 4)[0]
+        levels = vae.count(r"encoder\.down\.(\d+)\..*")
+        widths = [vae.shape(f"encoder.down.{i}.block.0.conv1.weight", 4)[0] for i in range(levels)]
+        phis = r"quantize\.quant_resi\.(?:qresi_ls\.)?(\d+)\..*"
         return {
             "tokenizer": {
                 "name": "var_vqvae",
                 "channels": width,
                 "multipliers": [w // width for w in widths],
-                "blocks": 1 + _largest(vae, r"encoder\.down\.0\.block\.(\d+)\.conv1\.weight"),
+                "blocks": vae.count(r"encoder\.down\.0\.block\.(\d+)\..*"),
                 "latent": latent,
-                "attention": "encoder.mid.attn_1.qkv.weight" in vae,
-                "phi": sum(bool(re.fullmatch(r"quantize\.quant_resi\..*weight", k)) for k in vae),
+                "attention": "encoder.mid.attn_1.qkv.weight" in vae.tensors,
+                "phi": vae.count(phis) or 1,
             },
             "quantizer": {"name": "vq-cosine" if self.cosine else "vq", "classes": classes},
         }
 
-    def _transformer_config(self, var: State, path: Path) -> dict[str, Any]:
-        classes, width = var["class_emb.weight"].shape
-        scales = var.get("blocks.0.attn.scale_mul_1H11")
-        heads = scales.shape[1] if scales is not None else self.heads or max(1, width // 64)
+    def _transformer_config(self, var: State) -> dict[str, Any]:
+        classes, width = var.shape("class_emb.weight", 2)
+        l2_norm = "blocks.0.attn.scale_mul_1H11" in var.tensors
+        if l2_norm:
+            heads = var.shape("blocks.0.attn.scale_mul_1H11", 4)[1]
+            if self.heads not in (None, heads):
+                raise VartkError(f"{var.path} has {heads} heads, not {self.heads}; leave heads out")
+        else:
+            heads = self.heads or max(1, width // 64)
         if width % heads:
-            raise VartkError(f"{path}: width {width} cannot have {heads} heads; give heads=N")
+            raise VartkError(f"{var.path}: width {width} cannot have {heads} heads; give heads=N")
         return {
             "conditioner": {"name": "class", "count": classes - 1},
             "transformer": {
                 "name": "var",
-                "depth": 1 + _largest(var, r"blocks\.(\d+)\.ffn\.fc1\.weight"),
+                "depth": var.count(r"blocks\.(\d+)\..*"),
                 "width": width,
                 "heads": heads,
-                "mlp_ratio": var["blocks.0.ffn.fc1.weight"].shape[0] / width,
-                "shared_adaln": "shared_ada_lin.1.weight" in var,
-                "l2_norm": scales is not None,
+                "mlp_ratio": var.shape("blocks.0.ffn.fc1.weight", 2)[0] / width,
+                "shared_adaln": "shared_ada_lin.1.weight" in var.tensors,
+                "l2_norm": l2_norm,
             },
         }
 
-    def _schedule_of(self, var: State, path: Path) -> Sequence[int]:
-        tokens, scales = var["pos_1LC"].shape[1], var["lvl_embed.weight"].shape[0]
-        if self.schedule:
-            sides: Sequence[int] = self.schedule
-        elif "lvl_1L" in var:
-            sides = [math.isqrt(n) for n in var["lvl_1L"].flatten().bincount().tolist()]
+    def _schedule_of(self, var: State) -> Sequence[int]:
+        tokens, scales = var.shape("pos_1LC", 3)[1], var.shape("lvl_embed.weight", 2)[0]
+        given = tuple(self.schedule or ())
+        if "lvl_1L" in var.tensors:
+            sizes = Counter(var.tensors["lvl_1L"].flatten().tolist())
+            sides: Sequence[int] = tuple(math.isqrt(sizes[level]) for level in sorted(sizes))
+            if given not in ((), sides):
+                raise VartkError(
+                    f"{var.path} has the schedule {list(sides)}, not {list(given)}; leave it out"
+                )
         else:
-            sides = PUBLISHED.get(tokens, ())
+            sides = given or PUBLISHED.get(tokens, ())
         if sum(side**2 for side in sides) != tokens or len(sides) != scales:
+            tried = f"the sides {list(sides)}" if sides else "a published schedule"
             raise VartkError(
-                f"{path} has {scales} scales of {tokens} tokens in all, which are not the squares of "
-                f"the sides {list(sides)}; give schedule=[1,2,...]"
+                f"{var.path} has {scales} scales (lvl_embed.weight) of {tokens} tokens in all (pos_1LC), "
+                f"which are not the squares of {tried}; give schedule=[1,2,...]"
             )
         return sides
+
+    def _schedule_of_tokenizer(self, vae: State) -> Sequence[int]:
+        """Return the sides given, or the published ones: a tokenizer's weights fit any schedule."""
+        sides = self.schedule or PUBLISHED[680]
+        usage = vae.tensors.get("quantize.ema_vocab_hit_SV")
+        if not self.schedule and (usage is None or len(usage) != len(sides)):
+            scales = "an unknown number of" if usage is None else len(usage)
+            raise VartkError(
+                f"{vae.path} was trained on {scales} scales, and a tokenizer does not tell their sides; "
+                "give schedule=[1,2,...]"
+            )
+        return sides
+
+
+def _check_fit(vae: State, var: State) -> None:
+    """Raise `VartkError` if the transformer was not trained on the tokenizer's codes."""
+    classes, latent = vae.shape("quantize.embedding.weight", 2)
+    pairs = (
+        ("inputs of width", var.shape("word_embed.weight", 2)[1], latent),
+        ("a vocabulary of", var.shape("head.weight", 2)[0], classes),
+    )
+    for what, wanted, had in pairs:
+        if wanted != had:
+            raise VartkError(
+                f"{var.path} and {vae.path} do not belong together: the transformer has {what} {wanted}, "
+                f"the tokenizer's is {had}"
+            )
 
 
 def _geometry(sides: Sequence[int], stride: int) -> dict[str, Any]:
@@ -123,15 +156,12 @@ def _geometry(sides: Sequence[int], stride: int) -> dict[str, Any]:
     }
 
 
-def _largest(state: State, pattern: str) -> int:
-    matches = (re.fullmatch(pattern, name) for name in state)
-    return max((int(match[1]) for match in matches if match), default=0)
-
-
-def _named(rename: Any, state: State, path: Path) -> State:
+def _named(
+    rename: Callable[[Mapping[str, torch.Tensor]], dict[str, torch.Tensor]], state: State
+) -> dict[str, torch.Tensor]:
     try:
-        return rename(state)
+        return rename(state.tensors)
     except KeyError as error:
         names = error.args
         more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-        raise VartkError(f"{path} has entries that no VAR has: {', '.join(names[:5])}{more}") from error
+        raise VartkError(f"{state.path} has entries that no VAR has: {', '.join(names[:5])}{more}") from error

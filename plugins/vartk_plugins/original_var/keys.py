@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -61,12 +61,16 @@ def transformer_state(original: Mapping[str, torch.Tensor]) -> dict[str, torch.T
     return {k: v.flatten() if k.endswith("log_scale") else v for k, v in renamed.items()}
 
 
-def original_name(name: str) -> str:
-    """Return the original's name of one of vartk's weights; phi's is that of partial sharing."""
-    for original, ours in (*_TOKENIZER, *_TRANSFORMER):
-        if (translated := _translate(name, ours, original)) is not None:
-            return translated
-    return name
+def original_name(name: str, present: Collection[str] = ()) -> str:
+    """Return the original's name of one of vartk's weights.
+
+    Where the original has several (phi's, by how it is shared), it is that of a module in `present`.
+    """
+    rules = (*_TOKENIZER, *_TRANSFORMER)
+    found = (_translate(name, ours, original) for original, ours in rules)
+    names = [translated for translated in found if translated is not None]
+    modules = {other.rpartition(".")[0] for other in present}
+    return next((n for n in names if n.rpartition(".")[0] in modules), names[0] if names else name)
 
 
 def _renamed(

@@ -22,9 +22,9 @@ def check_component(registry: Registry, kind: str, name: str) -> None:
     """Build a component with its default parameters and check it.
 
     Raises:
-        AssertionError: a rule of its interface is broken; the message says which.
-        VartkError: it cannot be built with default parameters, on this machine.
-        Unsupported: its kind cannot be checked by name alone; the message says what to do.
+        AssertionError, PluginError: it breaks the contract; the message names the rule.
+        Unsupported: its kind cannot be checked by name alone, or it cannot run on this machine.
+        VartkError: it cannot be built with its default parameters, so nothing was checked.
     """
     spec = registry.find(kind, name)
     if config := registry.config_class(spec):
@@ -48,8 +48,7 @@ def _schedule(factory: ScheduleFactory) -> None:
 
 
 def _conditioner(conditioner: Any) -> None:
-    values = [0, 1] if conditioner.takes == "label" else ["a red cat", "two dogs"]
-    check_conditioner(conditioner, values)
+    check_conditioner(conditioner, conditioner.choices[:2] or ["a red cat", "two dogs"])
 
 
 _CHECKS: dict[str, tuple[dict[str, Any], Callable[[Any], None]]] = {

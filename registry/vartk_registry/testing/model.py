@@ -29,6 +29,11 @@ def check_conditioner(conditioner: Conditioner, values: Sequence[Any]) -> None:
         conditioner.takes in ("label", "caption"),
         f"takes must be 'label' or 'caption', not {conditioner.takes!r}",
     )
+    require(
+        isinstance(conditioner.choices, list)
+        and all(isinstance(choice, str) for choice in conditioner.choices),
+        "choices must be a list of str",
+    )
     with mode(conditioner, training=False), torch.no_grad():
         batch = conditioner.parse(values)
         require_shape("a parsed batch", batch, (size, *batch.shape[1:]))

@@ -1,0 +1,12 @@
+"""The parameters of `typical`."""
+
+from dataclasses import dataclass
+
+from vartk_registry import param
+
+
+@dataclass(kw_only=True, slots=True)
+class TypicalConfig:
+    """How many codes a draw may choose from."""
+
+    mass: float = param(0.9, "total probability of the codes that are kept; 1 keeps all", above=0, high=1)

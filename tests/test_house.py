@@ -1,0 +1,168 @@
+"""The rules of the house: style, types, who imports whom, documentation, and what is packaged."""
+
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from vartk.components import BUILTINS, plugins
+from vartk_registry import KINDS, Unsupported, VartkError
+from vartk_registry.hooks import Hooks
+from vartk_registry.testing import check_component
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = [ROOT / "vartk", ROOT / "registry" / "vartk_registry", ROOT / "plugins" / "vartk_plugins"]
+REGISTRY = plugins().registry
+COMPONENTS = [f"{spec.kind}/{spec.name}" for spec in REGISTRY.specs() if REGISTRY.origin(spec) == "vartk"]
+
+TAKE_MORE_THAN_A_NAME = {"tokenizer", "transformer", "importer"}
+"""Kinds that the kit cannot check by name; their own tests build small ones."""
+NEED_PARAMETERS = {"schedule/custom", "dataset/folder"}
+"""Components that cannot be built with default parameters."""
+
+LONG_FILES = {
+    "tests/plugins/test_var.py": "one reference against many settings",
+}
+"""Files over 400 lines, with the reason why they are one idea."""
+
+
+def python(*command):
+    """Run Python on the source folders, installed or not."""
+    path = os.pathsep.join(str(ROOT / folder) for folder in (".", "registry", "plugins"))
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def require_success(done):
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("command", [["check"], ["format", "--check"]], ids=" ".join)
+def test_ruff(command):
+    require_success(python("-m", "ruff", *command, "."))
+
+
+def test_the_contract_package_is_strictly_typed():
+    require_success(python("-m", "mypy", "--config-file", "setup.cfg"))
+
+
+def test_imports_go_one_way():
+    lint = "from importlinter.cli import lint_imports; raise SystemExit(lint_imports())"
+    require_success(python("-c", lint))
+
+
+@pytest.mark.parametrize(
+    "modules",
+    [
+        ["vartk_registry", "vartk_registry.interfaces", "vartk_registry.hooks"],
+        list(BUILTINS),
+        ["vartk", "vartk.cli.main"],
+    ],
+    ids=["contract", "plugins", "command line"],
+)
+def test_torch_is_not_imported_before_it_is_needed(modules):
+    heavy = "sorted({'torch', 'timm', 'numpy', 'torchvision'} & set(sys.modules))"
+    done = python("-c", f"import sys, {', '.join(modules)}; print({heavy})")
+    require_success(done)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_parameters_of_components_are_known_without_torch():
+    """`vartk show` and `vartk config` check parameters; what they load must be light."""
+    code = (
+        "import sys; from vartk.components import plugins; registry = plugins().registry\n"
+        "for spec in registry.specs(): registry.config_class(spec)\n"
+        "print('torch' in sys.modules)"
+    )
+    done = python("-c", code)
+    require_success(done)
+    assert done.stdout.strip() == "False"
+
+
+def test_every_built_in_plugin_loads():
+    reports = [report for report in plugins().reports if report.distribution == "vartk"]
+    assert {report.name: report.error for report in reports} == dict.fromkeys(BUILTINS, "")
+
+
+def test_every_plugin_folder_is_announced():
+    folders = {path.parent.name for path in (ROOT / "plugins" / "vartk_plugins").glob("*/__init__.py")}
+    assert {f"vartk_plugins.{name}" for name in folders} == set(BUILTINS)
+
+
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_every_component_has_a_summary_and_help_for_its_parameters(name):
+    spec = REGISTRY.find(*name.split("/"))
+    assert spec.summary
+    assert "\n" not in spec.summary
+    config = REGISTRY.config_class(spec)
+    for field in config.__dataclass_fields__.values() if config else ():
+        assert field.metadata.get("help"), f"{name}: {field.name}"
+
+
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_every_component_keeps_the_contract(name):
+    kind, component = name.split("/")
+    if kind in TAKE_MORE_THAN_A_NAME:
+        with pytest.raises(Unsupported, match="cannot be checked by its name alone"):
+            check_component(REGISTRY, kind, component)
+    elif name in NEED_PARAMETERS:
+        with pytest.raises(VartkError):
+            check_component(REGISTRY, kind, component)
+    else:
+        try:
+            check_component(REGISTRY, kind, component)
+        except Unsupported as error:  # an attention backend without its GPU
+            pytest.skip(str(error))
+
+
+def hooks():
+    return [name for name in vars(Hooks) if not name.startswith("_")]
+
+
+@pytest.mark.parametrize("hook", hooks())
+def test_every_hook_is_tested_and_documented(hook):
+    tests = [path.read_text() for path in (ROOT / "tests" / "registry").glob("test_*.py")]
+    assert any(hook in text for text in tests)
+    assert f"`{hook}`" in (ROOT / "docs" / "plugins.md").read_text()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_documented_with_its_interface(kind):
+    interface = KINDS[kind].interface.partition(":")[2]
+    guide = (ROOT / "docs" / "plugins.md").read_text()
+    assert re.search(rf"^\| `{kind}` \|.*`{interface}`", guide, re.MULTILINE)
+    assert f"`{kind}`" in (ROOT / "docs" / "architecture.md").read_text()
+
+
+def test_no_file_is_longer_than_one_idea():
+    long = {
+        str(path.relative_to(ROOT))
+        for folder in (*PACKAGES, ROOT / "tests", ROOT / "examples")
+        for path in folder.rglob("*.py")
+        if len(path.read_text().splitlines()) > 400
+    }
+    assert long == set(LONG_FILES)
+
+
+def test_the_wheel_holds_every_file_of_the_packages(tmp_path):
+    require_success(python("-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)))
+    (wheel,) = tmp_path.glob("*.whl")
+    packaged = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    sources = {
+        path.relative_to(package.parent).as_posix()
+        for package in PACKAGES
+        for path in package.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert packaged == sources
+    assert "vartk_plugins/emoji64/data/emoji64.zip" in packaged

@@ -1,0 +1,1 @@
+"""The engine: builds models, trains, generates and keeps them in files."""
