@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 def state(name: str, part: str) -> dict[str, torch.Tensor]:
     """Return a state dict as the original saves it, with the buffers that it computes from the schedule."""
+    return dict(_state(name, part))
+
+
+@cache
+def _state(name: str, part: str) -> dict[str, torch.Tensor]:
     weights = golden.weights(name, part)
     if part == "var":
         sides = golden.facts(name)["vae"]["v_patch_nums"]

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import copy
+import resource
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +18,7 @@ from vartk.components import plugins
 from vartk.config import Composed, Config, Layer, compose, nest
 from vartk.engine.folder import new_model
 from vartk.engine.model import Model
+from vartk_registry import Plugins
 
 CLASSES = ["dark", "light", "stripes"]
 
@@ -53,26 +58,34 @@ CONFIG: dict[str, Any] = {
 """Keys of a configuration, as a YAML file would hold them; a dataset is still to be named."""
 
 
-def tiny_composed(images: Path | None = None, **overrides: Any) -> Composed[Config]:
-    """Compose `CONFIG` with a folder of images and dotted overrides: `**{"train.tokenizer.lr": 1}`."""
+def tiny_composed(
+    images: Path | None = None, found: Plugins | None = None, **overrides: Any
+) -> Composed[Config]:
+    """Compose `CONFIG` with a folder of images and dotted overrides: `**{"train.tokenizer.lr": 1}`.
+
+    `found` replaces the installed plugins.
+    """
     layers = [Layer("tiny", copy.deepcopy(CONFIG))]
     if images is not None:
         layers.append(Layer("images", {"dataset": {"name": "folder", "path": str(images)}}))
     else:
         layers.append(Layer("classes", {"classes": CLASSES}))
-    return compose(Config, [*layers, nest(overrides, "test")], plugins())
+    return compose(Config, [*layers, nest(overrides, "test")], found or plugins())
 
 
-def tiny_config(images: Path | None = None, **overrides: Any) -> Config:
+def tiny_config(images: Path | None = None, found: Plugins | None = None, **overrides: Any) -> Config:
     """Return the configuration of `tiny_composed`; without images it has `CLASSES` as its classes."""
-    return tiny_composed(images, **overrides).config
+    return tiny_composed(images, found, **overrides).config
 
 
-def tiny_model(seed: int = 0, *, predictor: bool = True, **overrides: Any) -> Model:
+def tiny_model(
+    seed: int = 0, *, predictor: bool = True, found: Plugins | None = None, **overrides: Any
+) -> Model:
     """Build a model of 3 classes in evaluation mode; its random weights give varied images."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = new_model(tiny_config(**overrides), plugins(), predictor=predictor)
+        config = tiny_config(found=found, **overrides)
+        model = new_model(config, found or plugins(), predictor=predictor)
         model.tokenizer.eval()
         if model.predictor is not None:
             model.predictor.eval()
@@ -100,6 +113,19 @@ def images_folder(
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(pixels).save(path)
     return folder
+
+
+@contextmanager
+def full_disk(limit: int) -> Iterator[None]:
+    """Let no file grow past `limit` bytes: a write fails in the middle, as it does on a full disk."""
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
 
 
 class Quiet:

@@ -35,10 +35,10 @@ def environment() -> Iterator[tuple[str, str]]:
     found = plugins()
     for spec in found.registry.specs("attention"):
         backend = f"attention {spec.name}"
-        if missing := found.registry.missing(spec):
-            yield backend, f"not usable: {', '.join(missing)} is not installed"
-            continue
-        reason = found.registry.build("attention", spec.name, {}).unavailable()
+        try:
+            reason = found.registry.build("attention", spec.name, {}).unavailable()
+        except Exception as error:  # a plugin may fail in any way
+            reason = str(error)
         yield backend, f"not usable: {reason}" if reason else "usable"
     for report in found.reports:
         if not report.ok:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from vartk_registry import VartkError
 
@@ -31,17 +31,19 @@ def save_image(image: torch.Tensor | Image.Image, path: Path) -> None:
 
 
 def open_image(path: Path) -> Image.Image:
-    """Read an image file as RGB, transparency on white; `VartkError` where it is missing or damaged."""
+    """Read an image file as RGB, upright, transparency on white; `VartkError` if missing or damaged."""
     try:
-        with Image.open(path) as image:
-            image.load()
-            if image.mode == "P" or image.has_transparency_data:
-                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
-            return image.convert("RGB")
+        with Image.open(path) as file:
+            image = ImageOps.exif_transpose(file)
     except FileNotFoundError as error:
         raise VartkError(f"there is no image {path}") from error
-    except (OSError, SyntaxError, ValueError) as error:
+    except Exception as error:  # on broken files Pillow's readers raise errors of any type
         raise VartkError(f"{path} is not an image that can be read: {error}") from error
+    if image.mode.startswith("I"):  # 16-bit grey, which Pillow would clip to white
+        image = image.convert("I").point(lambda value: value / 256).convert("L")
+    if image.has_transparency_data:
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+    return image.convert("RGB")
 
 
 def tile(images: torch.Tensor, columns: int, gap: int = 2) -> torch.Tensor:

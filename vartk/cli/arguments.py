@@ -1,9 +1,18 @@
-"""Arguments that several commands share."""
+"""Arguments that several commands share, and how their help looks."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
+
+
+class Help(argparse.RawDescriptionHelpFormatter):
+    """Help whose examples keep their lines."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=28)
+        self._action_max_length = 15  # argparse measures sub-commands without their indent
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +37,18 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
 
 
+def whole_number(low: int, high: int) -> Callable[[str], int]:
+    """Return the type of an argument that is a whole number from `low` to `high`."""
+
+    def parse(text: str) -> int:
+        if text.isascii() and text.isdecimal() and low <= int(text) <= high:
+            return int(text)
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {low} to {high}")
+
+    return parse
+
+
 def examples(parser: argparse.ArgumentParser, *lines: str) -> None:
     """End the help with command lines that run."""
+    parser.formatter_class = Help
     parser.epilog = "examples:\n" + "\n".join(f"  {line}" for line in lines)

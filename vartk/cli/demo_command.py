@@ -47,6 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
             reporter=TrainingBar,
             device=arguments.device,
         )
+    classes = ",".join(made["classes"][:2])
     text = (
         f"Done in {made['seconds']} s.\n"
         f"  samples          {made['grid']}\n"
@@ -55,8 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
         f"  report           {made['report']}\n"
         f"  model            {made['model']}\n"
         "Next:\n"
-        f"  vartk sample {made['model']} --class smileys,food --count 8 --out samples\n"
-        f"  vartk demo train.tokenizer.steps=3000 train.transformer.steps=3000 --out longer\n"
+        f"  vartk sample {made['model']} --class {classes} --count 8 --out samples\n"
+        "  vartk demo train.tokenizer.steps=3000 train.transformer.steps=3000 --out longer\n"
         "  vartk list            what can be swapped by name"
     )
     terminal.result(made, arguments.json, text)

@@ -13,7 +13,7 @@ from .arguments import add_json, examples
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("kind", nargs="?", help=f"one of {', '.join(KINDS)}, preset; all by default")
+    parser.add_argument("kind", nargs="?", metavar="KIND", help=f"one of {', '.join(KINDS)}, preset")
     add_json(parser)
     examples(parser, "vartk list", "vartk list schedule", "vartk list preset")
     parser.set_defaults(run=run)

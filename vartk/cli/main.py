@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
-from vartk_registry import VartkError
+from vartk_registry import UnknownName, VartkError
 
 from ..components import plugins
 from . import terminal
+from .arguments import examples
 
 COMMANDS = {
     "demo": "train a small model from scratch and look at its pictures",
@@ -31,61 +33,67 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code: 2 for a user's mistake, 130 for Ctrl-C."""
     words = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        parser = build_parser(words[0] if words else "")
-        parsed, rest = parser.parse_known_args(words)
-        if rest and not (hasattr(parsed, "overrides") and all(_is_override(word) for word in rest)):
-            parser.error(f"unrecognized arguments: {' '.join(rest)}")
-        if rest:
-            parsed.overrides += rest
-        if not hasattr(parsed, "run"):
-            parser.print_help()
-            return 0
-        return parsed.run(parsed) or 0
+        code = _run(words)
+        sys.stdout.flush()
+        return code
     except VartkError as error:
         terminal.error(str(error))
         return 2
     except KeyboardInterrupt:
         terminal.error("interrupted")
         return 130
-    except BrokenPipeError:  # `vartk list | head`
-        sys.stderr.close()
+    except BrokenPipeError:  # `vartk list | head`: the rest of the output has nowhere to go
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def _run(words: list[str]) -> int:
+    command = words[0] if words else ""
+    parser = build_parser(command)
+    if command not in _commands() and not command.startswith("-") and words:
+        raise UnknownName("command", command, _commands())
+    parsed, rest = parser.parse_known_args(words)
+    if not hasattr(parsed, "run"):
+        parser.print_help()
+        return 0
+    overrides = hasattr(parsed, "overrides") and not any(word.startswith("-") for word in rest)
+    if rest and not overrides:
+        parsed.parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        parsed.overrides += rest
+    return parsed.run(parsed) or 0
 
 
 def build_parser(command: str = "") -> argparse.ArgumentParser:
     """Return the parser; only the named sub-command is imported and gets its arguments."""
     parser = argparse.ArgumentParser(
-        prog="vartk",
-        description="A toolkit for visual autoregressive (next-scale) image models.",
-        epilog="examples:\n  vartk demo\n  vartk list attention\n  vartk sample MODEL --class 0,1 --out DIR",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog="vartk", description="A toolkit for visual autoregressive (next-scale) image models."
+    )
+    examples(
+        parser,
+        "vartk demo",
+        "vartk list attention",
+        "vartk sample vartk-demo/transformer --class 0,1 --out samples",
+        "vartk sample --help",
     )
     parser.add_argument("--version", action="version", version=f"vartk {_version()}")
     subparsers = parser.add_subparsers(metavar="COMMAND", title="commands")
-    for name, summary in COMMANDS.items():
-        sub = _add(subparsers, name, summary)
-        if name == command:
-            module = importlib.import_module(f".{name}_command", __package__)
-            module.configure(sub)
-    for spec in plugins().commands.values():
-        sub = _add(subparsers, spec.name, spec.summary)
-        if spec.name == command:
+    for name, summary in _commands().items():
+        sub = subparsers.add_parser(name, help=summary, description=f"{summary[:1].upper()}{summary[1:]}.")
+        if name == command and name in COMMANDS:
+            importlib.import_module(f".{name}_command", __package__).configure(sub)
+        elif name == command:
+            spec = plugins().commands[name]
             spec.configure(sub)
             sub.set_defaults(run=spec.run)
+        sub.set_defaults(parser=sub)
     return parser
 
 
-def _add(subparsers: argparse._SubParsersAction, name: str, summary: str) -> argparse.ArgumentParser:
-    return subparsers.add_parser(
-        name,
-        help=summary,
-        description=f"{summary[0].upper()}{summary[1:]}.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-
-
-def _is_override(word: str) -> bool:
-    return "=" in word and not word.startswith("-")
+def _commands() -> dict[str, str]:
+    """Return every command's summary by its name; a plugin cannot replace one of vartk's own."""
+    added = {spec.name: spec.summary for spec in plugins().commands.values()}
+    return COMMANDS | {name: summary for name, summary in added.items() if name not in COMMANDS}
 
 
 def _version() -> str:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import argparse
 
-from vartk_registry import VartkError, counted, suggestion
+from vartk_registry import PluginError, PluginReport, UnknownName, VartkError, counted
 
 from ..components import plugins
 from . import terminal
 from .arguments import add_json, examples
 
+KEPT = "keeps the contract"
+BROKEN = "FAILS"
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("action", nargs="?", choices=["check"], help="check: run the conformance kit")
-    parser.add_argument("name", nargs="?", help="the plugin to check")
+    parser.add_argument("name", nargs="?", help="the plugin to check, as `vartk plugins` prints it")
     add_json(parser)
     examples(parser, "vartk plugins", "vartk plugins check vartk_plugins.schedules")
     parser.set_defaults(run=run)
@@ -22,48 +25,53 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the plugins, or the result of the check."""
-    if arguments.action == "check":
-        return _check(arguments)
     reports = plugins().reports
+    if arguments.action == "check":
+        return _check(arguments.name, arguments.json)
     if arguments.json:
-        rows = [
-            {"name": r.name, "from": r.distribution, "version": r.version, "error": r.error} for r in reports
-        ]
+        keys = {"name": "name", "from": "distribution", "version": "version", "error": "error"}
+        rows = [{key: getattr(report, field) for key, field in keys.items()} for report in reports]
         terminal.result({"plugins": rows}, as_json=True)
         return 0
-    rows = [
-        (
-            r.name,
-            f"{r.distribution} {r.version}".strip(),
-            r.error or counted(len(r.components), "component"),
-        )
-        for r in reports
-    ]
-    terminal.table(rows, ("plugin", "from", "what became of it"))
+    lines = [(r.name, f"{r.distribution} {r.version}".strip(), _fate(r)) for r in reports]
+    terminal.table(lines, ("plugin", "from", "what became of it"))
     return 0
 
 
-def _check(arguments: argparse.Namespace) -> int:
+def _fate(report: PluginReport) -> str:
+    if not report.ok:
+        return f"failed: {report.error}"
+    return counted(len(report.components), "component") if report.components else "no components"
+
+
+def _check(name: str | None, as_json: bool) -> int:
     """Run the conformance kit over a plugin's components; 1 where one breaks the contract."""
     reports = {report.name: report for report in plugins().reports}
-    if arguments.name not in reports:
-        name = arguments.name or ""
-        raise VartkError(f"no plugin {name!r}{suggestion(name, reports)}")
-    report = reports[arguments.name]
+    if name is None:
+        raise VartkError(f"which plugin? Give one of: {', '.join(reports)}")
+    if name not in reports:
+        raise UnknownName("plugin", name, reports)
+    report = reports[name]
     if not report.ok:
         raise VartkError(f"plugin {report.name} of {report.distribution} failed:\n{report.details}")
-    from vartk_registry.testing import check_component
-
-    results = {}
-    for component in report.components:
-        kind, _, name = component.partition("/")
-        try:
-            check_component(plugins().registry, kind, name)
-            results[component] = "keeps the contract"
-        except (AssertionError, VartkError) as error:
-            results[component] = f"FAILS: {error}"
-    if arguments.json:
+    results = {component: _verdict(component) for component in report.components}
+    if as_json:
         terminal.result({"plugin": report.name, "results": results}, as_json=True)
     else:
-        terminal.table(results.items(), ("component", "result"))
-    return int(any(text.startswith("FAILS") for text in results.values()))
+        terminal.table(list(results.items()), ("component", "result"))
+    return int(any(text.startswith(BROKEN) for text in results.values()))
+
+
+def _verdict(component: str) -> str:
+    from vartk_registry.testing import check_component
+
+    kind, _, name = component.partition("/")
+    try:
+        check_component(plugins().registry, kind, name)
+    except (AssertionError, PluginError) as error:
+        return f"{BROKEN}: {error}"
+    except VartkError as error:  # it cannot be built on this machine, or by its name alone
+        return f"not checked: {error}"
+    except Exception as error:  # a plugin may fail in any way
+        return f"{BROKEN}: {type(error).__name__}: {error}"
+    return KEPT

@@ -1,33 +1,60 @@
-"""Live progress on stderr: bars in a terminal, plain lines elsewhere."""
+"""Live progress on stderr: bars in a terminal, a few lines elsewhere."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Column
+from rich.text import Text
+
+LINES = 10
+"""The lines that stand for a bar outside a terminal, beside the one a minute."""
 
 
 class Bar:
-    """A bar with a title and a changing text; outside a terminal each change is a line."""
+    """A bar with a title and a changing text; outside a terminal, about `LINES` lines of it."""
 
     def __init__(self, progress: Progress, title: str, total: int) -> None:
         self._progress = progress
         self._title = title
         self._total = total
         self._task = progress.add_task(title, total=total, text="")
+        self._tenth = -1
+        self._told = time.monotonic()
 
-    def update(self, done: int, text: str = "") -> None:
+    def update(self, done: float, text: str = "") -> None:
         """Show that `done` of the total is done."""
         self._progress.update(self._task, completed=done, text=text)
-        if not self._progress.console.is_terminal:
-            self.line(f"{self._title} {done}/{self._total} {text}".rstrip())
+        if self._progress.console.is_terminal:
+            return
+        tenth, now = int(done * LINES / self._total), time.monotonic()
+        if tenth > self._tenth or now - self._told > 60:
+            self._tenth, self._told = tenth, now
+            self.line(f"{self._title} {int(done)}/{self._total} {text}".rstrip())
 
     def line(self, text: str) -> None:
         """Print a line above the bar."""
         self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+class _Details(ProgressColumn):
+    """The changing text; in a narrow terminal it alone is cut off."""
+
+    def render(self, task: Task) -> Text:
+        return Text(task.fields["text"], no_wrap=True, overflow="ellipsis")
 
 
 @contextmanager
@@ -36,10 +63,10 @@ def bars() -> Iterator[Callable[[str, int], Bar]]:
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[text]}"),
-        TimeRemainingColumn(),
+        BarColumn(bar_width=16, table_column=Column(no_wrap=True)),
+        MofNCompleteColumn(table_column=Column(no_wrap=True)),
+        TimeRemainingColumn(table_column=Column(no_wrap=True)),
+        _Details(),
     )
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         yield partial(Bar, progress)

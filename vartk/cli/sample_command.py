@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+from collections.abc import Sequence
+
+from vartk_registry import VartkError, counted
 
 from . import terminal
-from .arguments import add_device, add_json, add_out, add_overrides, examples
+from .arguments import add_device, add_json, add_out, add_overrides, examples, whole_number
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -18,10 +20,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
         dest="classes",
         action="append",
         metavar="A,B",
-        help="class indices or names, taken in turn; all of them by default",
+        help="class indices or names, taken in turn; may be repeated; all classes by default",
     )
-    parser.add_argument("--count", type=int, metavar="N", help="images in all; one a class by default")
-    parser.add_argument("--seed", type=int, default=0, help="of the first image; the next has the next")
+    parser.add_argument(
+        "--count",
+        type=whole_number(1, 10**9),
+        metavar="N",
+        help="images in all; one for each class given by default",
+    )
+    parser.add_argument(
+        "--seed",
+        type=whole_number(0, 2**32 - 1),
+        default=0,
+        metavar="S",
+        help="of the first image, counting up from it (default: 0)",
+    )
     parser.add_argument(
         "--format",
         choices=("png", "npz"),
@@ -41,22 +54,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Sample and write the images."""
-    from vartk_registry import VartkError
-
-    if arguments.count is not None and arguments.count < 1:
-        raise VartkError(f"--count {arguments.count} must be at least 1")
-    from ..engine.files import refuse_existing
-
-    refuse_existing(arguments.out)
     terminal.note(f"loading {arguments.model}")
     from ..config import parse_overrides
+    from ..engine.files import refuse_existing
     from ..hub import load
     from ..tasks.sample import sample_to_folder
     from .progress import bars
 
-    model = load(arguments.model, device=arguments.device)
+    refuse_existing(arguments.out)
     settings = parse_overrides(arguments.overrides).values
-    labels = [name.strip() for given in arguments.classes or [] for name in given.split(",") if name.strip()]
+    model = load(arguments.model, device=arguments.device)
+    labels = [label for text in arguments.classes or () for label in _labels(text, model.classes)]
     with bars() as add_bar:
         made = sample_to_folder(
             model,
@@ -68,6 +76,16 @@ def run(arguments: argparse.Namespace) -> int:
             file_format=arguments.format,
             add_bar=add_bar,
         )
-    text = f"{made['count']} images: {arguments.out}\ngrid: {Path(arguments.out) / 'grid.png'}"
+    text = f"{counted(made['count'], 'image')}: {arguments.out}\ngrid: {arguments.out / 'grid.png'}"
     terminal.result(made, arguments.json, text)
     return 0
+
+
+def _labels(text: str, classes: Sequence[str]) -> list[str]:
+    """Return the classes that one --class names; a name may have commas of its own."""
+    if text in classes:
+        return [text]
+    labels = [label.strip() for label in text.split(",")]
+    if not all(labels):
+        raise VartkError(f"--class {text!r} names no class; give indices or names, as in --class 0,1")
+    return labels

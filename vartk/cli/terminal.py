@@ -24,16 +24,15 @@ def error(text: str) -> None:
 
 
 def table(rows: Iterable[Sequence[str]], headings: Sequence[str]) -> None:
-    """Print rows under headings, in columns that fit the terminal."""
-    from rich.console import Console
-    from rich.table import Table
-
-    made = Table(*headings, box=None, pad_edge=False, header_style="bold")
-    for row in rows:
-        made.add_row(*(_escaped(cell) for cell in row))
-    # a pipe gets whole lines, whatever the width that rich would assume
-    console = Console() if sys.stdout.isatty() else Console(width=240, soft_wrap=False)
-    console.print(made)
+    """Print rows under headings: wrapped to fit a terminal, in whole lines to a pipe or a file."""
+    lines = [headings, *rows]
+    if sys.stdout.isatty():
+        _wrapped(lines)
+        return
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        cells = (f"{cell:{width}}" for cell, width in zip(line, widths, strict=True))
+        print("  ".join(cells).rstrip())
 
 
 def result(values: Mapping[str, Any], as_json: bool, text: str = "") -> None:
@@ -44,10 +43,16 @@ def result(values: Mapping[str, Any], as_json: bool, text: str = "") -> None:
         print(text)
 
 
-def _escaped(cell: str) -> str:
-    from rich.markup import escape
+def _wrapped(lines: Sequence[Sequence[str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
-    return escape(cell)
+    headings, *rows = lines
+    made = Table(*headings, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        made.add_row(*map(Text, row))
+    Console().print(made)
 
 
 def _finite(value: Any) -> Any:

@@ -16,13 +16,23 @@ if TYPE_CHECKING:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     stages = parser.add_subparsers(metavar="STAGE", required=True)
-    tokenizer = stages.add_parser("tokenizer", help="stage one: images to codes and back")
-    transformer = stages.add_parser("transformer", help="stage two: predict the codes")
+    tokenizer = stages.add_parser(
+        "tokenizer",
+        help="stage one: images to codes and back",
+        description="Train a tokenizer, the first stage: images to codes and back.",
+    )
+    transformer = stages.add_parser(
+        "transformer",
+        help="stage two: predict the codes",
+        description="Train a transformer, the second stage: it predicts the codes of a tokenizer.",
+    )
     for stage, run in ((tokenizer, run_tokenizer), (transformer, run_transformer)):
         stage.add_argument("config", metavar="CONFIG", help="a preset or a YAML file")
         add_overrides(stage, "train.tokenizer.steps=1000 dataset.path=photos")
         add_out(stage, "the run folder")
-        stage.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --out")
+        stage.add_argument(
+            "--resume", action="store_true", help="go on from the last checkpoint in --out, as the run began"
+        )
         add_device(stage)
         add_json(stage)
         stage.set_defaults(run=run)
@@ -35,11 +45,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="what `vartk tokenize` wrote; made first if not given",
     )
+    first = "vartk train tokenizer demo --out runs/tokenizer"
+    second = "vartk train transformer demo --tokenizer runs/tokenizer --out runs/transformer"
+    examples(parser, first, second)
     examples(
-        parser,
-        "vartk train tokenizer demo --out runs/tokenizer",
-        "vartk train transformer demo --tokenizer runs/tokenizer --out runs/transformer",
+        tokenizer,
+        first,
+        "vartk train tokenizer demo --out runs/tokenizer --resume",
         "vartk train tokenizer demo dataset=folder dataset.path=photos --out runs/photos",
+    )
+    examples(
+        transformer,
+        second,
+        "vartk train transformer demo --tokenizer runs/tokenizer --out runs/transformer --resume",
     )
 
 

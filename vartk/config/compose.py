@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from vartk_registry import ParamErrors, Plugins, UnknownName, VartkError, suggestion
+from vartk_registry import ParamErrors, Plugins, UnknownName, VartkError
 from vartk_registry.params import merge_params
 
 from .schema import ModelConfig, Slot
@@ -39,7 +39,9 @@ class ConfigErrors(VartkError):
 
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = list(problems)
-        super().__init__("\n".join(self.problems))
+        single = len(self.problems) == 1
+        text = self.problems[0] if single else "\n  ".join([f"{len(problems)} problems:", *self.problems])
+        super().__init__(text)
 
 
 def compose(schema: type[T], layers: Iterable[Layer], plugins: Plugins) -> Composed[T]:
@@ -71,6 +73,8 @@ def plain(config: Any) -> dict[str, Any]:
             value = {"name": value.name, **value.params}
         elif dataclasses.is_dataclass(value):
             value = plain(value)
+        elif isinstance(value, tuple):
+            value = list(value)
         tree[entry.name] = value
     return tree
 
@@ -105,12 +109,13 @@ def _merge(
     root: type,
 ) -> None:
     types = _types(schema)
+    entries = {entry.name: entry for entry in dataclasses.fields(schema)}
     for key, value in values.items():
         here = f"{path}{key}"
         if key not in types:
             problems.append(f"{source}: unknown key {here!r}{_nearest(here, root)}")
         elif types[key] is Slot:
-            _merge_slot(tree, key, value, source, here, sources, problems)
+            _merge_slot(tree, entries[key], value, source, here, sources, problems)
         elif dataclasses.is_dataclass(types[key]):
             if not isinstance(value, Mapping):
                 keys = ", ".join(f"{here}.{name}" for name in _types(types[key]))
@@ -125,7 +130,7 @@ def _merge(
 
 def _merge_slot(
     tree: dict[str, Any],
-    key: str,
+    entry: dataclasses.Field[Any],
     value: Any,
     source: str,
     here: str,
@@ -136,9 +141,10 @@ def _merge_slot(
     if not isinstance(value, Mapping):
         problems.append(f"{source}: {here}={value!r} must be a component's name, or its parameters")
         return
-    before = tree.get(key, {})
-    replaced = "name" in value and value["name"] != before.get("name")
-    tree[key] = dict(value) if replaced else {**before, **value}
+    before = tree.get(entry.name, {})
+    named = before.get("name", entry.default_factory().name)  # type: ignore[misc]
+    replaced = value.get("name", named) != named
+    tree[entry.name] = dict(value) if replaced else {**before, **value}
     if replaced:
         for old in [path for path in sources if path.startswith(f"{here}.")]:
             del sources[old]
@@ -214,14 +220,16 @@ def _check_slot(
 def _nearest(path: str, root: type) -> str:
     """Return the end of the message about an unknown key: the same key elsewhere, or its neighbours."""
     known = list(_paths(root))
-    last = path.rpartition(".")[2]
+    parent, _, last = path.rpartition(".")
     elsewhere = [key for key in known if key.rpartition(".")[2] == last]
     if elsewhere:
         return f"; did you mean {' or '.join(elsewhere)}?"
     if near := difflib.get_close_matches(path, known, n=1, cutoff=0.75):
         return f"; did you mean {near[0]}?"
-    parent = path.rpartition(".")[0]
-    return suggestion(path, [key for key in known if key.rpartition(".")[0] == parent])
+    siblings = {key.rpartition(".")[2]: key for key in known if key.rpartition(".")[0] == parent}
+    near = difflib.get_close_matches(last, siblings, n=1, cutoff=0.5)
+    hint = f"; did you mean {siblings[near[0]]}?" if near else "."
+    return f"{hint} Valid: {', '.join(siblings.values())}"
 
 
 def _paths(schema: type, path: str = "") -> Iterator[str]:

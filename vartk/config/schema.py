@@ -87,7 +87,7 @@ class StageConfig:
     final_lr: float = param(0.1, "the last learning rate, as a share of the peak", low=0, high=1)
     warmup: float = param(0.02, "share of the steps in which the rate rises", low=0, high=1)
     flat: float = param(0.0, "share of the steps at the peak, before the rate falls", low=0, high=1)
-    betas: list[float] = param([0.9, 0.95], "AdamW's moment decays")
+    betas: tuple[float, float] = param((0.9, 0.95), "AdamW's moment decays", low=0, high=0.99999)
     weight_decay: float = param(0.05, "decay of matrices; vectors, biases and positions have none", low=0)
     clip: float = param(2.0, "largest gradient norm; 0 is off", low=0)
     ema: float = param(

@@ -36,7 +36,7 @@ def load_layers(name: str, plugins: Plugins, seen: tuple[str, ...] = ()) -> list
     values = read_yaml(path)
     extends = values.pop("extends", [])
     parents = [extends] if isinstance(extends, str) else extends
-    if not isinstance(parents, list):
+    if not isinstance(parents, list) or not all(isinstance(parent, str) for parent in parents):
         raise VartkError(f"{source}: extends must be a name or a list of names, not {extends!r}")
     inherited = [layer for parent in parents for layer in load_layers(parent, plugins, (*seen, name))]
     return [*inherited, Layer(source, values)]

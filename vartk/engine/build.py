@@ -50,6 +50,17 @@ def build_tokenizer(config: ModelConfig, registry: Registry) -> Tokenizer:
     return registry.build("tokenizer", slot.name, slot.params, quantizer=quantizer)
 
 
+def build_transformer(
+    config: ModelConfig, tokenizer: Tokenizer, schedule: Schedule, registry: Registry
+) -> Transformer:
+    """Build the transformer for a tokenizer's codes, weights not loaded."""
+    slot = config.transformer
+    space, channels = tokenizer.space, tokenizer.channels
+    return registry.build(
+        "transformer", slot.name, slot.params, schedule=schedule, space=space, channels=channels
+    )
+
+
 class Predictor(nn.Module):
     """The second stage's modules: a transformer, and the conditioner whose conditions it takes."""
 
@@ -69,15 +80,7 @@ def build_predictor(
     config: ModelConfig, tokenizer: Tokenizer, schedule: Schedule, registry: Registry
 ) -> Predictor:
     """Build the transformer and the conditioner, weights not loaded."""
-    slot = config.transformer
-    transformer = registry.build(
-        "transformer",
-        slot.name,
-        slot.params,
-        schedule=schedule,
-        space=tokenizer.space,
-        channels=tokenizer.channels,
-    )
+    transformer = build_transformer(config, tokenizer, schedule, registry)
     slot = config.conditioner
     conditioner = registry.build(
         "conditioner", slot.name, slot.params, width=transformer.width, classes=config.classes

@@ -49,5 +49,5 @@ def check_codes(codes: Sequence[torch.Tensor], schedule: Schedule, space: CodeSp
             f"[N, tokens{''.join(f', {n}' for n in space.shape)}], tokens = {list(schedule.sizes)}"
         )
     for step, code in enumerate(codes):
-        if code.is_floating_point() or code.numel() and not 0 <= code.min() <= code.max() < space.classes:
+        if code.is_floating_point() or (code.numel() and not 0 <= code.min() <= code.max() < space.classes):
             raise VartkError(f"the codes of scale {step} are not integers from 0 to {space.classes - 1}")

@@ -11,7 +11,7 @@ import torch
 
 from vartk_registry import Plugins, VartkError
 
-from ..config import Layer, ModelConfig, compose, plain, read_yaml
+from ..config import Layer, ModelConfig, compose, model_part, read_yaml
 from .build import build_predictor, build_schedule, build_tokenizer, grid
 from .files import load_tensors, load_weights, save_tensors, whole_folder
 from .model import Model
@@ -64,7 +64,7 @@ def save_model(model: Model, folder: Path, card: str = "") -> None:
     with whole_folder(folder) as aside:
         write_model(
             aside,
-            plain(model.config),
+            model_part(model.config),
             model.tokenizer.state_dict(),  # type: ignore[attr-defined]
             predictor.state_dict() if predictor is not None else None,
             card,

@@ -234,7 +234,7 @@ class Model:
             long["sampler"] = {"name": "gumbel_smooth", **self.config.sampling.sampler.params}
         for key, value in settings.items():
             if key == "guidance" and isinstance(value, Real):
-                long["guidance.scale"] = value
+                long["guidance.scale"] = float(value)
             elif key == "schedule" and isinstance(value, (Schedule, Sequence)) and not isinstance(value, str):
                 grids = value.grids if isinstance(value, Schedule) else value
                 long[key] = {

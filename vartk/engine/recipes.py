@@ -40,7 +40,7 @@ def train_tokenizer(
         refuse_existing(out)
     where, config = as_device(device), composed.config
     datasets = open_datasets(config, reporter.event)
-    config.classes = config.classes or datasets["train"].classes
+    _name_classes(composed, datasets["train"].classes)
     torch.manual_seed(config.train.tokenizer.seed)
     model = new_model(config, plugins(), predictor=False)
     stage = TokenizerStage(config, model, datasets, plugins().registry)
@@ -66,7 +66,7 @@ def train_transformer(
         refuse_existing(out)
     where, config = as_device(device), composed.config
     _agree(config, tokenizer)
-    config.classes = config.classes or token_classes(tokens)
+    _name_classes(composed, token_classes(tokens))
     torch.manual_seed(config.train.transformer.seed)
     model = new_model(config, plugins())
     _give_tokenizer(model, tokenizer)
@@ -114,6 +114,13 @@ def open_datasets(config: Config, event: Callable[[str], None]) -> dict[str, Ima
             for line in dataset.skipped:
                 event(f"  {line}")
     return datasets
+
+
+def _name_classes(composed: Composed[Config], classes: list[str]) -> None:
+    """Fill in the names of the classes where the configuration has none."""
+    if not composed.config.classes:
+        composed.config.classes = classes
+        composed.sources["classes"] = f"dataset {composed.config.dataset.name}"
 
 
 def _agree(config: Config, tokenizer: Path) -> None:

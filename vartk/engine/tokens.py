@@ -17,7 +17,7 @@ from vartk_registry.interfaces import ImageDataset, Schedule
 from ..config import AugmentConfig
 from .build import grid
 from .data import Images
-from .files import load_tensors, save_tensors, whole_file, whole_folder
+from .files import load_tensors, save_tensors, whole_folder
 from .folder import fingerprint
 from .model import Model
 
@@ -80,8 +80,7 @@ def tokenize(
             "views": views,
             "skipped": {split: datasets[split].skipped for split in SPLITS},
         }
-        with whole_file(aside / INFO) as file:
-            file.write_text(json.dumps(info, indent=1))
+        (aside / INFO).write_text(json.dumps(info, indent=1))
 
 
 def load_tokens(folder: Path, tokenizer: Path, schedule: Schedule) -> dict[str, Tokens]:

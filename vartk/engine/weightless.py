@@ -1,4 +1,4 @@
-"""Modules without weights: built in no time, on the meta device, to be given weights from a file."""
+"""Modules without weights, built in no time: the weights come from a file, or are not wanted."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-_RANDOM = (torch.Tensor.normal_, torch.Tensor.uniform_)
+_FILLS = (Tensor.normal_, Tensor.uniform_, Tensor.mul_, Tensor.div_)
 
 
 @contextmanager
@@ -20,12 +21,14 @@ def weightless() -> Iterator[None]:
 
 
 class _Uninitialised(TorchFunctionMode):
-    """Skips initial values: on the meta device they would be none, yet import the compiler (a second)."""
+    """Skips initial values: without data they change nothing, yet they import torch's compiler (1-3 s)."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
-        if getattr(func, "__module__", None) == "torch.nn.init" or func in _RANDOM:
-            return kwargs.get("tensor", args[0] if args else None)
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return kwargs["tensor"]
+        if func in _FILLS:
+            return args[0]
         return func(*args, **kwargs)

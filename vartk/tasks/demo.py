@@ -72,6 +72,7 @@ def run_demo(
     facts = _facts(out)
     made = {
         "model": str(folder),
+        "classes": model.classes,
         **{name: str(path) for name, path in pictures.items()},
         "reconstructions": str(max((out / "tokenizer" / "pictures").glob("*.png"))),
         "report": str(out / "report.md"),
@@ -93,7 +94,8 @@ def _save_pictures(model: Model, pictures: dict[str, Path]) -> None:
     samples = model.sample(labels, seed=0)
     names = [model.classes[index] for index in labels]
     save_image(labelled_grid(samples.images, names, columns=8), pictures["grid"])
-    shown = torch.cat([state.images for state in model.stream(list(range(STRIP)), seed=0)])
+    first = [index % len(model.classes) for index in range(STRIP)]
+    shown = torch.cat([state.images for state in model.stream(first, seed=0)])
     by_sample = shown.unflatten(0, (-1, STRIP)).transpose(0, 1).flatten(0, 1)
     save_image(tile(by_sample, columns=len(model.schedule)), pictures["strip"])
 

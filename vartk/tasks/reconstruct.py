@@ -20,7 +20,7 @@ from ..images import open_image, save_image, tile
 
 @torch.no_grad()
 def reconstruct_to_folder(model: Model, images: Sequence[Path], folder: Path) -> list[dict[str, Any]]:
-    """Write each image's reconstruction, and a strip of it: the image, then after each scale.
+    """Write each image's reconstruction, and in `scales` a strip: the image, then after each scale.
 
     Returns a row an image: its name, its PSNR in dB, and the file written.
 
@@ -43,6 +43,6 @@ def reconstruct_to_folder(model: Model, images: Sequence[Path], folder: Path) ->
         written = folder / f"{path.stem}.png"
         save_image((made[-1] + 1) / 2, written)
         strip = (torch.cat((pixels, made)) + 1) / 2
-        save_image(tile(strip, columns=len(strip)), folder / f"{path.stem}-scales.png")
+        save_image(tile(strip, columns=len(strip)), folder / "scales" / f"{path.stem}.png")
         rows.append({"image": str(path), **quality.compute(), "written": str(written)})
     return rows

@@ -24,7 +24,7 @@ GRID = 64
 class Bar(Protocol):
     """A progress bar."""
 
-    def update(self, done: int, text: str = "") -> None:
+    def update(self, done: float, text: str = "") -> None:
         """Show that `done` of the total is done."""
         ...
 
@@ -56,21 +56,24 @@ def sample_to_folder(
     indices = [indices[i % len(indices)] for i in range(count or len(indices))]
     sampling = model.sampling(**settings)
     seeds = [seed + i for i in range(len(indices))]
-    written: list[np.ndarray] = []
     shown: list[torch.Tensor] = []
-    bar = add_bar("sample", len(indices) * len(model.schedule))
+    packed: np.ndarray | None = None
+    bar = add_bar("sample", len(indices))
     for start in range(0, len(indices), sampling.batch):
         rows = slice(start, start + sampling.batch)
         images = _batch(model, indices[rows], seeds[rows], settings, bar, start)
         shown.extend(images[: max(0, GRID - len(shown))])
-        for offset, image in enumerate(images):
-            if file_format == "png":
-                save_image(image, folder / f"{start + offset:06d}.png")
-            else:
-                written.append(to_uint8(image).permute(1, 2, 0).numpy())
-    if file_format == "npz":
+        if file_format == "png":
+            for index, image in enumerate(images, start):
+                save_image(image, folder / f"{index:06d}.png")
+            continue
+        pixels = to_uint8(images).permute(0, 2, 3, 1).numpy()
+        if packed is None:
+            packed = np.empty((len(indices), *pixels.shape[1:]), np.uint8)
+        packed[rows] = pixels
+    if packed is not None:
         with whole_file(folder / "samples.npz") as aside, aside.open("wb") as file:
-            np.savez(file, np.stack(written), np.array(indices))
+            np.savez(file, packed, np.array(indices))
     grid_names = [names[i] for i in indices[: len(shown)]]
     columns = min(8, max(1, round(len(shown) ** 0.5)))
     save_image(labelled_grid(torch.stack(shown), grid_names, columns), folder / "grid.png")
@@ -97,9 +100,8 @@ def _batch(
     before: int,
 ) -> torch.Tensor:
     """Sample one batch, showing each scale, and return its images [B, 3, H, W] in [0, 1]."""
-    scales = len(model.schedule)
     for state in model.stream(labels, seed=seeds, **settings):
         h, w = state.schedule.grids[state.step]
-        done = before * scales + (state.step + 1) * len(labels)
-        bar.update(done, f"scale {state.step + 1}/{len(state.schedule)} ({h}x{w})")
+        done, scales = state.step + 1, len(state.schedule)
+        bar.update(before + len(labels) * done / scales, f"scale {done}/{scales} ({h}x{w})")
     return state.images.cpu()

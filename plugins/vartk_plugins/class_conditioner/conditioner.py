@@ -52,8 +52,9 @@ class ClassConditioner(nn.Module):
     def parse(self, values: Sequence[Any]) -> Tensor:
         """Return the indices [B] of classes given by index (a number or its digits) or by name.
 
-        A name is matched exactly, else without regard to case. Raises `VartkError` for an index out
-        of range and for a name that is unknown or that several classes have.
+        None is the null condition. A name is matched exactly, else without regard to case. Raises
+        `VartkError` for an index out of range and for a name that is unknown or that several classes
+        have.
         """
         return torch.tensor([self._index(value) for value in values], dtype=torch.int64)
 
@@ -66,6 +67,8 @@ class ClassConditioner(nn.Module):
         return torch.where(dropped, self.count, batch)
 
     def _index(self, value: Any) -> int:
+        if value is None:
+            return self.count
         if isinstance(value, str):
             return self._index_of_name(value.strip())
         if isinstance(value, Integral) and not isinstance(value, bool):

@@ -50,7 +50,7 @@ class Conditioner(Protocol):
     """What there is to choose from, by index (class names); empty where any text will do."""
 
     def parse(self, values: Sequence[Any]) -> torch.Tensor:
-        """Return the batch for what a user gave (indices, class names, prompts).
+        """Return the batch for what a user gave (indices, class names, prompts; None is no condition).
 
         Raises `VartkError` for a value that is unknown or out of range.
         """

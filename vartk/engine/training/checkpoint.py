@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import logging
+import hashlib
+import json
 import random
 import shutil
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,7 @@ from vartk_registry import VartkError
 
 from ..files import whole_folder
 
-log = logging.getLogger(__name__)
+CHECKSUMS = "sha256.json"
 
 
 def save(
@@ -36,9 +39,10 @@ def save(
     """
     with whole_folder(folder / f"step-{step:08d}") as aside:
         try:
-            dcp.save(_state(step, module, optimizer, ema), checkpoint_id=aside, no_dist=True)
+            _alone(dcp.save, _state(step, module, optimizer, ema), aside)
         except CheckpointException as error:
             raise OSError(_cause(error)) from error
+        (aside / CHECKSUMS).write_text(json.dumps(_checksums(aside)))
     for old in steps(folder)[:-keep]:
         shutil.rmtree(old)
 
@@ -48,27 +52,45 @@ def steps(folder: Path) -> list[Path]:
     return sorted(folder.glob("step-*"))
 
 
-def resume(folder: Path, module: nn.Module, optimizer: torch.optim.Optimizer, ema: nn.Module | None) -> int:
-    """Load the newest checkpoint that can be read, random states too, and return its step.
+def resume(
+    folder: Path,
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    ema: nn.Module | None,
+    event: Callable[[str], None],
+) -> int:
+    """Load the newest checkpoint that is not damaged, random states too, and return its step.
+
+    A run that was stopped before its first checkpoint is at step 0. Damaged checkpoints are told of by
+    `event`, and removed. Checkpoints hold pickles: resume none that you do not trust.
 
     Raises:
-        VartkError: there is none.
+        VartkError: all are damaged, or the newest whole one is of another configuration.
     """
-    for path in reversed(steps(folder)):
-        state = _state(0, module, optimizer, ema)
-        try:
-            dcp.load(state, checkpoint_id=path, no_dist=True)
-        except (CheckpointException, OSError) as error:
-            log.warning("checkpoint %s cannot be read (%s); trying the one before", path, _cause(error))
-            continue
-        set_state_dict(
-            module, optimizer, model_state_dict=state["module"], optim_state_dict=state["optimizer"]
-        )
-        if ema is not None:
-            ema.load_state_dict(state["ema"])
-        _restore_random(state["random"])
-        return int(state["step"])
-    raise VartkError(f"{folder} holds no checkpoint that can be read; start a new run")
+    found = steps(folder)
+    damaged = []
+    while found and (damage := _damage(found[-1])):
+        event(f"checkpoint {found[-1]} is damaged ({damage}); trying the one before")
+        damaged.append(found.pop())
+    if not found:
+        if damaged:
+            raise VartkError(f"every checkpoint in {folder} is damaged; start a new run")
+        return 0
+    state = _state(0, module, optimizer, ema)
+    try:
+        _alone(dcp.load, state, found[-1])
+    except CheckpointException as error:
+        raise VartkError(
+            f"checkpoint {found[-1]} does not fit this configuration: {_cause(error)}; resume with the "
+            "settings that the run began with"
+        ) from error
+    set_state_dict(module, optimizer, model_state_dict=state["module"], optim_state_dict=state["optimizer"])
+    if ema is not None:
+        ema.load_state_dict(state["ema"])
+    _restore_random(state["random"])
+    for path in damaged:  # the run will write them again
+        shutil.rmtree(path)
+    return int(state["step"])
 
 
 def _state(
@@ -98,8 +120,33 @@ def _restore_random(state: dict[str, Any]) -> None:
         torch.cuda.set_rng_state(state["cuda"])
 
 
-def _cause(error: BaseException) -> str:
+def _alone(function: Callable[..., Any], state: dict[str, Any], folder: Path) -> None:
+    """Save or load as the only process, without torch's warning that it is the only one."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "torch.distributed is disabled", UserWarning)
+        function(state, checkpoint_id=folder, no_dist=True)
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    sums = {}
+    for path in sorted(folder.iterdir()):
+        if path.name != CHECKSUMS:
+            with path.open("rb") as file:
+                sums[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return sums
+
+
+def _damage(folder: Path) -> str:
+    """Return what is wrong with a checkpoint's files, or an empty string."""
+    try:
+        written, found = json.loads((folder / CHECKSUMS).read_text()), _checksums(folder)
+    except (OSError, ValueError) as error:
+        return str(error)
+    wrong = [name for name in written if found.get(name) != written[name]]
+    return f"{', '.join(wrong)} missing or changed" if wrong else ""
+
+
+def _cause(error: CheckpointException) -> str:
     """Return the first underlying error of a failed save or load, on one line."""
-    if isinstance(error, CheckpointException):
-        error = next(iter(error.failures.values()))[0]
-    return f"{type(error).__name__}: {error}".splitlines()[0]
+    cause = next(iter(error.failures.values()))[0]
+    return f"{type(cause).__name__}: {cause}".splitlines()[0]

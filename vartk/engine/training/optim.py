@@ -39,10 +39,11 @@ def build_scheduler(optimizer: torch.optim.Optimizer, config: StageConfig) -> La
 
 def learning_rate(step: int, config: StageConfig) -> float:
     """Return the learning rate of a step as a share of the peak: warm-up, flat, then linear descent."""
-    warm, flat = config.warmup * config.steps, config.flat * config.steps
+    warm = config.warmup * config.steps
+    top = warm + config.flat * config.steps
     if step < warm:
         return FIRST_RATE + (1 - FIRST_RATE) * step / warm
-    if step < warm + flat or step >= config.steps:
-        return 1.0 if step < warm + flat else config.final_lr
-    fallen = (step - warm - flat) / (config.steps - warm - flat)
-    return 1 - (1 - config.final_lr) * fallen
+    if step < top:
+        return 1.0
+    fallen = (step - top) / max(config.steps - top, 1)
+    return 1 - (1 - config.final_lr) * min(fallen, 1.0)

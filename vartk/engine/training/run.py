@@ -12,7 +12,10 @@ from vartk_registry import VartkError
 
 from ...config import Composed, Config, plain
 from ...environment import environment
-from ..files import refuse_existing, whole_file
+from ..files import remove_partial, whole_file, whole_folder
+
+CONFIG = "config.yaml"
+SOURCES = "sources.json"
 
 
 class Run:
@@ -31,21 +34,30 @@ class Run:
 
     def start(self, composed: Composed[Config]) -> None:
         """Make the folder; `VartkError` if it exists."""
-        from omegaconf import OmegaConf
+        with whole_folder(self.folder) as aside:
+            (aside / CONFIG).write_text(_yaml(composed.config))
+            (aside / SOURCES).write_text(json.dumps(composed.sources, indent=1))
+            (aside / "environment.json").write_text(json.dumps(dict(environment()), indent=1))
 
-        refuse_existing(self.folder)
-        with whole_file(self.folder / "config.yaml") as aside:
-            aside.write_text(OmegaConf.to_yaml(plain(composed.config)))
-        with whole_file(self.folder / "sources.json") as aside:
-            aside.write_text(json.dumps(composed.sources, indent=1))
-        with whole_file(self.folder / "environment.json") as aside:
-            aside.write_text(json.dumps(dict(environment()), indent=1))
+    def go_on(self, composed: Composed[Config], step: int) -> None:
+        """Take the run up after `step`: later metrics, which will be made again, are forgotten.
 
-    def go_on(self, step: int) -> None:
-        """Forget the metrics of steps after `step`, which will be made again."""
+        Keys that were given anew are written to the configuration, with where they came from.
+        """
+        remove_partial(self.folder)
+        own, before = str(self.folder / CONFIG), json.loads((self.folder / SOURCES).read_text())
+        sources = {
+            key: before.get(key, source) if source == own else source
+            for key, source in composed.sources.items()
+        }
         lines = [json.dumps(line) for line in self.metrics() if line["step"] <= step]
-        with whole_file(self._metrics) as aside:
-            aside.write_text("".join(f"{line}\n" for line in lines))
+        for path, text in (
+            (self.folder / CONFIG, _yaml(composed.config)),
+            (self.folder / SOURCES, json.dumps(sources, indent=1)),
+            (self._metrics, "".join(f"{line}\n" for line in lines)),
+        ):
+            with whole_file(path) as aside:
+                aside.write_text(text)
 
     def log(self, values: dict[str, Any]) -> None:
         """Append one line of metrics."""
@@ -74,3 +86,9 @@ class Run:
         path = self.pictures / f"step-{step:08d}.png"
         save_image(image, path)
         return path
+
+
+def _yaml(config: Config) -> str:
+    from omegaconf import OmegaConf
+
+    return OmegaConf.to_yaml(plain(config))

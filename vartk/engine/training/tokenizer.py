@@ -17,6 +17,7 @@ from ...config import Config, model_part
 from ...images import tile
 from ..build import grid
 from ..data import EndlessBatches, Images, loader
+from ..files import whole_folder
 from ..folder import write_model
 from ..model import Model
 
@@ -84,7 +85,8 @@ class TokenizerStage:
 
     def export(self, weights: Mapping[str, torch.Tensor], folder: Path) -> None:
         """Write the model folder of a tokenizer alone."""
-        write_model(folder, model_part(self.config), weights, None, _card(self.config))
+        with whole_folder(folder, replace=True) as aside:
+            write_model(aside, model_part(self.config), weights, None, _card(self.config))
 
 
 def _card(config: Config) -> str:

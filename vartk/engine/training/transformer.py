@@ -18,6 +18,7 @@ from ..attention import build_attention
 from ..build import Predictor
 from ..codes import split, teacher_inputs
 from ..data import EndlessBatches, View, loader
+from ..files import whole_folder
 from ..folder import write_model
 from ..model import Model
 from ..tokens import Tokens
@@ -97,7 +98,8 @@ class TransformerStage:
     def export(self, weights: Mapping[str, torch.Tensor], folder: Path) -> None:
         """Write the model folder, tokenizer included."""
         tokenizer = self.model.tokenizer.state_dict()  # type: ignore[attr-defined]
-        write_model(folder, model_part(self.config), tokenizer, weights, _card(self.config))
+        with whole_folder(folder, replace=True) as aside:
+            write_model(aside, model_part(self.config), tokenizer, weights, _card(self.config))
 
     def _losses(
         self, module: Any, codes: torch.Tensor, conditions: torch.Tensor, smoothing: float

@@ -1,0 +1,87 @@
+"""The command line in this process, a tiny model on disk, and plugins that are there for one test."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+import tiny
+
+from vartk.cli.main import main
+from vartk.components import plugins
+from vartk.engine.folder import save_model
+
+
+@dataclass
+class Ran:
+    """What a command did: its exit code, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def vartk(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
+    """Run a command line."""
+
+    def run(*words: object) -> Ran:
+        try:
+            code = main([str(word) for word in words])
+        except SystemExit as stop:  # argparse ends so after --help, and at a wrong argument
+            code = int(stop.code or 0)
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err
+        return Ran(code, out, err)
+
+    return run
+
+
+@pytest.fixture
+def refused(vartk: Callable[..., Ran]) -> Callable[..., str]:
+    """Run a command line that must exit with 2 and print no result, and return its message."""
+
+    def run(*words: object) -> str:
+        ran = vartk(*words)
+        assert (ran.code, ran.out) == (2, ""), ran
+        return ran.err
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of the classes `tiny.CLASSES`, with random weights."""
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    save_model(tiny.tiny_model(), folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tokenizer_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tokenizer of `model_folder` alone."""
+    folder = tmp_path_factory.mktemp("models") / "tokenizer"
+    save_model(tiny.tiny_model(predictor=False), folder)
+    return folder
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Install a plugin, by its module's name and source, as the distribution "acme" for one test."""
+    site = tmp_path / "site"
+    site.mkdir()
+
+    def write(module: str, source: str) -> str:
+        (site / f"{module}.py").write_text(dedent(source))
+        info = site / f"{module}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[vartk.plugins]\n{module} = {module}\n")
+        plugins.cache_clear()
+        return module
+
+    monkeypatch.syspath_prepend(site)
+    yield write
+    plugins.cache_clear()
