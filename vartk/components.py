@@ -11,6 +11,9 @@ BUILTINS = tuple(
     for name in (
         "schedules",
         "vq",
+        "vq_ema",
+        "fsq",
+        "binary",
         "var_vqvae",
         "var",
         "class_conditioner",

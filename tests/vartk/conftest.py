@@ -24,8 +24,9 @@ class Ran:
 
 
 @pytest.fixture
-def vartk(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
+def vartk(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
     """Run a command line."""
+    monkeypatch.setenv("COLUMNS", "80")
 
     def run(*words: object) -> Ran:
         try:

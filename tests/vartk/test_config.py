@@ -131,7 +131,7 @@ def test_all_problems_are_told_at_once_with_path_and_source():
 def test_several_problems_are_counted_and_one_stands_alone():
     with pytest.raises(ConfigErrors, match=r"^2 problems:\n  layer 0: .*\n  layer 0: "):
         composed({"a": 1, "b": 2})
-    with pytest.raises(ConfigErrors, match="^layer 0: unknown key 'steps'"):
+    with pytest.raises(ConfigErrors, match=r"^layer 0: unknown key 'steps'"):
         composed({"steps": 3})
 
 

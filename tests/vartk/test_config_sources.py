@@ -3,7 +3,7 @@
 import pytest
 
 from vartk.components import plugins
-from vartk.config import Config, compose, load_layers, parse_overrides
+from vartk.config import Config, compose, load_layers, nest, parse_overrides
 from vartk_registry import VartkError
 
 
@@ -129,6 +129,14 @@ def test_dotted_keys_nest_and_later_overrides_win():
 )
 def test_a_slot_and_its_parameter_meet_in_either_order(overrides):
     assert parse_overrides(overrides).values == {"schedule": {"name": "linear", "steps": 3}}
+
+
+def test_mappings_and_dotted_keys_add_up():
+    given = {"sampler.top_k": 5, "sampler": {"temperature": 2}, "sampler.top_p": 0.5}
+    expected = {"sampler": {"top_k": 5, "temperature": 2, "top_p": 0.5}}
+    assert nest(given, "call").values == expected
+    assert nest(dict(reversed(given.items())), "call").values == expected
+    assert given["sampler"] == {"temperature": 2}
 
 
 @pytest.mark.parametrize("word", ["steps", "=3", "--steps"])

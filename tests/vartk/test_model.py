@@ -193,9 +193,9 @@ def test_other_schedules_at_call_time(model, images):
 def test_images_that_do_not_fit(model, images):
     with pytest.raises(VartkError, match="images are 8x16 pixels, the model takes 16x16"):
         model.encode(images[:, :, :8])
-    with pytest.raises(VartkError, match="images must be floats .* not torch.float32 \\[3, 16, 16\\]"):
+    with pytest.raises(VartkError, match=r"images must be floats .* not torch\.float32 \[3, 16, 16\]"):
         model.encode(images[0])
-    with pytest.raises(VartkError, match="not torch.uint8"):
+    with pytest.raises(VartkError, match=r"not torch\.uint8"):
         model.encode(images.to(torch.uint8))
     with pytest.raises(VartkError, match="multiples of 4"):
         model.encode(images[:, :, :15])
@@ -205,7 +205,7 @@ def test_codes_and_labels_must_match(model, images):
     codes = model.encode(images)
     with pytest.raises(VartkError, match="of 3 images with 2 labels"):
         model.logits([0, 1], codes)
-    with pytest.raises(VartkError, match="2 scales of codes .* give the 3 scales"):
+    with pytest.raises(VartkError, match=r"2 scales of codes .* give the 3 scales"):
         model.logits([0, 1, 2], codes[:2])
     with pytest.raises(VartkError, match="not integers from 0 to 23"):
         model.decode([codes[0] + 24])
@@ -215,7 +215,7 @@ def test_a_tokenizer_alone_says_that_it_cannot_sample(images):
     model = tiny_model(predictor=False)
     assert model.decode(model.encode(images)).shape == images.shape
     for call in (lambda: model.sample([0]), lambda: model.logits([0], []), lambda: next(model.stream([0]))):
-        with pytest.raises(VartkError, match="tokenizer alone.*vartk train transformer"):
+        with pytest.raises(VartkError, match=r"tokenizer alone.*vartk train transformer"):
             call()
 
 

@@ -18,7 +18,9 @@ def decayed(module):
 
 @pytest.mark.parametrize("shared", [False, True])
 def test_only_the_recipes_matrices_decay(shared):
-    predictor = tiny_model(transformer={"name": "var", "depth": 1, "width": 32, "heads": 2, "shared_adaln": shared})
+    predictor = tiny_model(
+        transformer={"name": "var", "depth": 1, "width": 32, "heads": 2, "shared_adaln": shared}
+    )
     modulation = "transformer.shared_modulation" if shared else "transformer.blocks.0.modulation"
     assert decayed(predictor.predictor) == {
         "conditioner.embedding.weight",

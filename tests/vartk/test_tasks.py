@@ -41,7 +41,8 @@ def sample(model, folder, *, labels=(), count=None, seed=0, file_format="png", b
 
 
 def pixels(path):
-    return np.asarray(Image.open(path)).astype(int)
+    with Image.open(path) as image:
+        return np.array(image).astype(int)
 
 
 @pytest.fixture(scope="module")

@@ -122,7 +122,7 @@ def test_tokens_for_another_schedule_are_refused(tokens, tokenizer):
 
 def test_a_configuration_of_another_tokenizer_is_refused(images, tokenizer, tmp_path):
     config = tiny_config(images, quantizer={"name": "vq", "classes": 99})
-    with pytest.raises(VartkError, match="the configuration is not that of the tokenizer .*quantizer is"):
+    with pytest.raises(VartkError, match=r"the configuration is not that of the tokenizer .*quantizer is"):
         tokenize(config, tokenizer, tmp_path / "tokens")
     assert not (tmp_path / "tokens").exists()
 

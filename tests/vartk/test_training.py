@@ -11,7 +11,7 @@ from tiny import CLASSES, Quiet, images_folder, tiny_composed, tiny_config, tiny
 
 from vartk.components import plugins
 from vartk.engine.folder import load_model, save_model
-from vartk.engine.recipes import tokenize_dataset, train_tokenizer, train_transformer
+from vartk.engine.recipes import open_datasets, tokenize_dataset, train_tokenizer, train_transformer
 from vartk.engine.tokens import load_tokens
 from vartk.engine.training import Run, TokenizerStage, TransformerStage
 from vartk_registry import VartkError
@@ -128,7 +128,8 @@ def test_the_run_folder(stage_one, images):
     assert sources["train.tokenizer.batch"] == "tiny"
     assert sources["train.tokenizer.clip"] == "default"
     assert sources["classes"] == "dataset folder"
-    assert json.loads((folder / "environment.json").read_text())["torch"] == torch.__version__
+    environment = json.loads((folder / "environment.json").read_text())
+    assert torch.__version__.startswith(environment["torch"])
     assert [path.name for path in sorted((folder / "checkpoints").iterdir())] == [
         "step-00000020",
         "step-00000030",
@@ -190,9 +191,9 @@ def test_labels_are_dropped_in_training_alone(stage_one, tokens, images):
 
 
 def test_the_losses_are_those_of_the_configuration(images):
-    config = tiny_config(images, **{"train.tokenizer.l1": 3, "train.tokenizer.l2": 5, "train.tokenizer.vq": 7})
-    from vartk.engine.recipes import open_datasets
-
+    config = tiny_config(
+        images, **{"train.tokenizer.l1": 3, "train.tokenizer.l2": 5, "train.tokenizer.vq": 7}
+    )
     stage = TokenizerStage(
         config, tiny_model(predictor=False), open_datasets(config, print), plugins().registry
     )
@@ -214,7 +215,9 @@ def test_a_loss_that_is_not_finite_stops_the_run(images, tmp_path):
         "train.tokenizer.save_every": 1,
         "train.tokenizer.steps": 30,
     }
-    with pytest.raises(VartkError, match=r"step \d+: the loss is \S+ and its gradient \S+; the last") as error:
+    with pytest.raises(
+        VartkError, match=r"step \d+: the loss is \S+ and its gradient \S+; the last"
+    ) as error:
         train_tokenizer(tiny_composed(images, **overrides), tmp_path / "run", reporter=Quiet(), device="cpu")
     step = int(str(error.value).split()[1].rstrip(":"))
     assert f"the last checkpoint is step-{step - 1:08d}. Try a lower train.tokenizer.lr" in str(error.value)

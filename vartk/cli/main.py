@@ -49,9 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(words: list[str]) -> int:
     command = words[0] if words else ""
-    parser = build_parser(command)
-    if command not in _commands() and not command.startswith("-") and words:
+    if command and not command.startswith("-") and command not in _commands():
         raise UnknownName("command", command, _commands())
+    parser = build_parser(command)
     parsed, rest = parser.parse_known_args(words)
     if not hasattr(parsed, "run"):
         parser.print_help()

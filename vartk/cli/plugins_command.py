@@ -57,8 +57,10 @@ def _check(name: str | None, as_json: bool) -> int:
     results = {component: _verdict(component) for component in report.components}
     if as_json:
         terminal.result({"plugin": report.name, "results": results}, as_json=True)
-    else:
+    elif results:
         terminal.table(list(results.items()), ("component", "result"))
+    else:
+        terminal.out(f"{name} has no components to check")
     return int(any(text.startswith(BROKEN) for text in results.values()))
 
 

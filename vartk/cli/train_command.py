@@ -89,7 +89,9 @@ def run_transformer(arguments: argparse.Namespace) -> int:
     tokens = arguments.tokens
     if tokens is None:
         tokens = arguments.out.with_name(f"{arguments.out.name}-tokens")
-        if not tokens.exists():
+        if tokens.exists():
+            terminal.note(f"using the tokens in {tokens}")
+        else:
             from .tokenize_command import tokenize_with_bar
 
             tokenize_with_bar(composed.config, tokenizer, tokens, arguments.device)
@@ -112,6 +114,7 @@ def _composed(arguments: argparse.Namespace, tokenizer: Path | None = None) -> C
 
     from ..components import plugins
     from ..config import Config, compose, load_layers, parse_overrides
+    from ..engine.files import refuse_existing
     from ..engine.recipes import tokenizer_layer
 
     if arguments.resume:
@@ -119,6 +122,7 @@ def _composed(arguments: argparse.Namespace, tokenizer: Path | None = None) -> C
             raise VartkError(f"{arguments.out} is not a run that could be resumed; leave --resume out")
         layers = load_layers(str(arguments.out), plugins())
     else:
+        refuse_existing(arguments.out)  # before the tokens are made
         layers = load_layers(arguments.config, plugins())
         if tokenizer is not None:
             layers.append(tokenizer_layer(tokenizer, plugins()))

@@ -73,7 +73,7 @@ def parse_overrides(overrides: Iterable[str], source: str = "command line") -> L
             value = OmegaConf.to_container(OmegaConf.create(f"value: {text}"))["value"]  # type: ignore[index,call-overload]
         except YAMLError as error:
             raise VartkError(f"{override!r}: {text!r} is not a valid YAML value") from error
-        _put(tree, key.split("."), value)
+        tree = _put(tree, key, value)
     return Layer(source, tree)
 
 
@@ -81,18 +81,23 @@ def nest(settings: Mapping[str, Any], source: str) -> Layer:
     """Return the layer of dotted keys with values that are Python objects already."""
     tree: dict[str, Any] = {}
     for key, value in settings.items():
-        _put(tree, key.split("."), value)
+        tree = _put(tree, key, value)
     return Layer(source, tree)
 
 
-def _put(tree: dict[str, Any], path: list[str], value: Any) -> None:
-    """Set a value; `slot=name` and `slot.key=value` meet in either order."""
-    *parents, last = path
-    for key in parents:
-        if not isinstance(tree.get(key), dict):
-            tree[key] = {"name": tree[key]} if key in tree else {}
-        tree = tree[key]
-    if isinstance(tree.get(last), dict) and isinstance(value, str):
-        tree[last]["name"] = value
-    else:
-        tree[last] = value
+def _put(tree: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """Return `tree` with the value at a dotted path."""
+    for key in reversed(path.split(".")):
+        value = {key: value}
+    return _merged(tree, value)
+
+
+def _merged(old: Any, new: Any) -> Any:
+    """Return `new` over `old`, key by key; `slot=name` and `slot.key=value` meet in either order."""
+    if isinstance(old, str) and isinstance(new, Mapping):
+        old = {"name": old}
+    if isinstance(old, Mapping) and isinstance(new, str):
+        new = {"name": new}
+    if not isinstance(old, Mapping) or not isinstance(new, Mapping):
+        return new
+    return {**old, **{key: _merged(old.get(key), value) for key, value in new.items()}}

@@ -66,8 +66,10 @@ class ScaleState:
         self._tokenizer = tokenizer
         self._before = before
         self._f_hat: torch.Tensor | None = None
-        embedded = draw.weights is None
-        self._vectors = tokenizer.embed(draw.codes) if embedded else tokenizer.mix(draw.weights)
+        if draw.weights is None:
+            self._vectors = tokenizer.embed(draw.codes)
+        else:
+            self._vectors = tokenizer.mix(draw.weights)
 
     @property
     def vectors(self) -> torch.Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
@@ -250,7 +250,7 @@ class Model:
 
 def seeds_of(seed: int | Sequence[int], count: int) -> list[int]:
     """Return one seed an image: those given, or `count` of them counting up from one."""
-    seeds = [int(seed) + i for i in range(count)] if isinstance(seed, Integral) else [int(s) for s in seed]
+    seeds = [int(s) for s in seed] if isinstance(seed, Iterable) else [int(seed) + i for i in range(count)]
     if len(seeds) != count:
         raise VartkError(f"{len(seeds)} seeds for {count} images; give one seed, or one an image")
     if out_of_range := [s for s in seeds if not 0 <= s < 2**63]:

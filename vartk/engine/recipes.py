@@ -131,6 +131,6 @@ def _agree(config: Config, tokenizer: Path) -> None:
 
 
 def _give_tokenizer(model: Model, folder: Path) -> None:
-    model.tokenizer.load_state_dict(load_model(folder, plugins()).tokenizer.state_dict())
-    model.tokenizer.eval()
-    model.tokenizer.requires_grad_(False)
+    ours, trained = model.modules()[0], load_model(folder, plugins()).modules()[0]
+    ours.load_state_dict(trained.state_dict())
+    ours.eval().requires_grad_(False)

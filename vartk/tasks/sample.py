@@ -14,7 +14,6 @@ from .. import __version__
 from ..config import plain
 from ..engine.files import refuse_existing, whole_file
 from ..engine.model import Model
-from ..environment import package_version
 from ..images import labelled_grid, save_image, to_uint8
 
 GRID = 64
@@ -84,7 +83,7 @@ def sample_to_folder(
         "labels": indices,
         "seeds": seeds,
         "sampling": plain(sampling),
-        "versions": {"vartk": __version__, "torch": package_version("torch")},
+        "versions": {"vartk": __version__, "torch": str(torch.__version__)},
     }
     with whole_file(folder / "samples.json") as aside:
         aside.write_text(json.dumps(record, indent=1))

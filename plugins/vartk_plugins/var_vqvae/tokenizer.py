@@ -164,7 +164,7 @@ class MultiScaleVQVAE(nn.Module):
             )
         scales, f_hats = [], []
         f_hat = torch.zeros_like(features)
-        rest = features.detach()
+        rest = features  # a quantizer passes the gradient of its penalty alone
         with torch.autocast(features.device.type, enabled=False):
             for step, grid in enumerate(schedule.grids):
                 scales.append(self.quantizer(_tokens(rest, grid)))

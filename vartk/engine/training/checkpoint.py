@@ -147,6 +147,11 @@ def _damage(folder: Path) -> str:
 
 
 def _cause(error: CheckpointException) -> str:
-    """Return the first underlying error of a failed save or load, on one line."""
-    cause = next(iter(error.failures.values()))[0]
-    return f"{type(cause).__name__}: {cause}".splitlines()[0]
+    """Return on one line what made a save or load fail: the operating system's error, if there is one."""
+    cause: BaseException | None = next(iter(error.failures.values()))[0]
+    first = f"{type(cause).__name__}: {cause}".splitlines()[0]
+    while cause is not None:
+        if isinstance(cause, OSError):
+            return cause.strerror or str(cause)
+        cause = cause.__context__
+    return first

@@ -25,8 +25,12 @@ class Stage(Protocol):
     """What the loop needs of a stage of training."""
 
     name: str
-    train: StageConfig
     module: nn.Module
+
+    @property
+    def train(self) -> StageConfig:
+        """How it is trained."""
+        ...
 
     def batches(self, start: int, device: torch.device) -> Iterator[Any]:
         """Yield the batch of each step from `start` to the last."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
@@ -22,7 +24,7 @@ def build_optimizer(module: nn.Module, config: StageConfig) -> torch.optim.Optim
         for name in getattr(part, "no_weight_decay", set)()
     }
     b1, b2 = config.betas
-    groups = [
+    groups: list[dict[str, Any]] = [
         {"params": [], "weight_decay": config.weight_decay},
         {"params": [], "weight_decay": 0.0},
     ]

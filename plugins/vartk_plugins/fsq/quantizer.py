@@ -1,0 +1,93 @@
+"""Finite scalar quantisation (FSQ, arXiv 2309.15505).
+
+Legend: N vectors, V classes, D dim.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from vartk_registry import VartkError
+from vartk_registry.interfaces import CodeSpace, Quantized
+
+_MARGIN = 1e-3
+"""How far the bound lies beyond the outermost levels, so that these are reached."""
+
+
+class FiniteScalarQuantizer(nn.Module):
+    """Rounds channel i, bounded by a tanh, to levels[i] values spaced 2 / levels[i] or a little more.
+
+    The values of L levels are whole multiples of 1 / floor(L / 2) in [-1, 1], with 0 among them. A
+    code is the joint index of its channels' levels, the first channel's fastest. It has no weights:
+    the tokenizer passes gradients straight through. Everything is computed in float32.
+
+    Args:
+        levels: the number of levels of each channel, at least 3.
+        commitment: the weight of the commitment term.
+        dim: the width of the vectors.
+
+    Raises:
+        VartkError: there are not as many levels as channels.
+    """
+
+    def __init__(self, *, levels: Sequence[int], commitment: float, dim: int) -> None:
+        super().__init__()
+        if len(levels) != dim:
+            raise VartkError(
+                f"quantizer 'fsq' has levels={list(levels)} for {len(levels)} channels, but the latent has "
+                f"{dim}; take tokenizer.latent={len(levels)}, or a level for each of the {dim} channels"
+            )
+        self.space = CodeSpace(math.prod(levels))
+        self.dim = dim
+        self.levels = tuple(levels)
+        self.commitment = commitment
+
+    @torch.no_grad()
+    def forward(self, vectors: torch.Tensor) -> Quantized:
+        """Quantise [..., dim]; no gradient passes."""
+        with torch.autocast(vectors.device.type, enabled=False):
+            codes = self._codes(vectors.float())
+        return Quantized(codes, self.embed(codes), penalty=torch.zeros((), device=vectors.device))
+
+    def embed(self, codes: torch.Tensor) -> torch.Tensor:
+        """Return the vectors [..., dim], in [-1, 1], of codes [...]."""
+        levels_D, strides_D = self._radix(codes.device)
+        half_D = levels_D // 2
+        return ((codes[..., None] // strides_D) % levels_D - half_D) / half_D
+
+    def mix(self, weights: torch.Tensor) -> torch.Tensor:
+        """Return the mean vector [..., dim] under weights [..., classes]."""
+        vectors_VD = self.embed(torch.arange(self.space.classes, device=weights.device))
+        with torch.autocast(weights.device.type, enabled=False):
+            return weights.float() @ vectors_VD
+
+    def loss(self, features: torch.Tensor, approximation: torch.Tensor) -> torch.Tensor:
+        """Return the approximation's error, for what lies behind the codes, plus the commitment term."""
+        features, approximation = features.float(), approximation.float()
+        error = F.mse_loss(approximation, features.detach())
+        return error + self.commitment * F.mse_loss(features, approximation.detach())
+
+    def code_loss(self, logits: torch.Tensor, codes: torch.Tensor, smoothing: float) -> torch.Tensor:
+        """Return the cross entropy [...] of logits [..., classes] for codes [...]."""
+        logits_NV, codes_N = logits.flatten(0, -2).float(), codes.flatten()
+        losses_N = F.cross_entropy(logits_NV, codes_N, label_smoothing=smoothing, reduction="none")
+        return losses_N.view(codes.shape)
+
+    def _codes(self, vectors: torch.Tensor) -> torch.Tensor:
+        levels_D, strides_D = self._radix(vectors.device)
+        bound_D = (levels_D - 1) * (1 + _MARGIN) / 2
+        # an even number of levels has no middle one: shifted by half a step, 0 still becomes 0
+        # (the paper's listing has tan for atanh, which comes near)
+        offset_D = (levels_D % 2 == 0) / 2
+        bounded = (vectors + (offset_D / bound_D).atanh()).tanh() * bound_D - offset_D
+        return ((bounded.round().long() + levels_D // 2) * strides_D).sum(dim=-1)
+
+    def _radix(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the levels [D] and what a step of each is worth in the joint index [D]."""
+        strides = [math.prod(self.levels[:channel]) for channel in range(self.dim)]
+        return torch.tensor(self.levels, device=device), torch.tensor(strides, device=device)

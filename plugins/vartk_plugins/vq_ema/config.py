@@ -1,0 +1,27 @@
+"""Parameters of the codebook of moving averages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vartk_registry import param
+
+
+@dataclass(kw_only=True, slots=True)
+class EMAConfig:
+    """Parameters of `vq-ema`."""
+
+    classes: int = param(4096, "entries of the codebook", low=2)
+    commitment: float = param(
+        0.25, "weight of the commitment term, which pulls features to their codes", low=0
+    )
+    decay: float = param(
+        0.99, "share of the averages that an update keeps; every scale of a step is an update", low=0, high=1
+    )
+    restart_below: float = param(
+        0.03,
+        "an entry that is hit less often than this share of the average entry is replaced by a vector "
+        "of the batch; 0 is off",
+        low=0,
+        high=1,
+    )
