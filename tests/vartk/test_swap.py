@@ -21,7 +21,10 @@ from vartk_registry.interfaces import AttentionRequest
 from vartk_registry.masks import MaskSpec
 
 REGISTRY = plugins().registry
-PARAMS = {"schedule/custom": {"grids": [1, [2, 1], 4]}}
+PARAMS = {
+    "schedule/custom": {"grids": [1, [2, 1], 4]},
+    "quantizer/fsq": {"levels": [3] * CONFIG["tokenizer"]["latent"]},
+}
 """Parameters of the components that cannot do without."""
 
 ONE_STEP = {"steps": 1, "batch": 1, "eval_images": 1}
@@ -130,8 +133,7 @@ def test_schedule(train, tmp_path, name):
 )
 def test_part_of_a_model(train, tmp_path, kind, name):
     own = CONFIG.get(kind, {})
-    params = own if own.get("name") == name else {}
-    model = train(tmp_path, **{kind: {**params, "name": name}})
+    model = train(tmp_path, **(slot(kind, **own) if own.get("name") == name else slot(kind, name)))
     assert getattr(model.config, kind).name == name
     require_samples(model)
 

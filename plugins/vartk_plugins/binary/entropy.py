@@ -1,4 +1,4 @@
-"""The entropy penalty of binary codes (LFQ, arXiv 2310.05737, section 3.2; BSQ, 2406.07548, section 4.3).
+"""The entropy penalty of binary codes (LFQ, arXiv 2310.05737; BSQ, arXiv 2406.07548).
 
 A vector z has the code c with probability p(c|z) ~ exp(-|z - c|^2 / temperature), which is a product
 over the bits, each with log-odds linear in z.
@@ -15,8 +15,8 @@ from torch.nn import functional as F
 def entropy_penalty(log_odds_ND: torch.Tensor, group: int, diversity: float) -> torch.Tensor:
     """Return E[H(p(c|z))] - diversity * H(E[p(c|z)]), in nats a bit, of the log-odds that bits are 1.
 
-    H(E[p]) is exact within groups of neighbouring bits, which are taken as independent of each other:
-    2^group probabilities a vector and group.
+    The means are over the vectors of this process. H(E[p]) is exact within groups of neighbouring bits,
+    2^group probabilities a vector and group; groups are taken as independent of each other.
     """
     certainty = bit_entropies(log_odds_ND).sum(dim=-1).mean()
     spread = sum(mean_entropy(log_odds_NG) for log_odds_NG in log_odds_ND.split(group, dim=-1))

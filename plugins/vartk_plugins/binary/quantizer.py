@@ -96,7 +96,7 @@ class BinarySphericalQuantizer(LookupFreeQuantizer):
     """The nearest corner of the cube in the unit sphere, of vectors that are projected onto it.
 
     The length of a vector changes no sign, so the projection is the penalty's alone; that takes all bits
-    as independent of each other (section 4.3). The arguments are the fields of `BSQConfig`.
+    as independent of each other. The arguments are the fields of `BSQConfig`.
     """
 
     def __init__(

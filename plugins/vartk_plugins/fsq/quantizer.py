@@ -20,11 +20,11 @@ _MARGIN = 1e-3
 
 
 class FiniteScalarQuantizer(nn.Module):
-    """Rounds channel i, bounded by a tanh, to levels[i] values spaced 2 / levels[i] or a little more.
+    """Rounds channel i, bounded by a tanh, to one of levels[i] values; a code is their joint index.
 
-    The values of L levels are whole multiples of 1 / floor(L / 2) in [-1, 1], with 0 among them. A
-    code is the joint index of its channels' levels, the first channel's fastest. It has no weights:
-    the tokenizer passes gradients straight through. Everything is computed in float32.
+    The values of L levels are multiples of 1 / floor(L / 2) in [-1, 1], 0 among them; in the index the
+    first channel's change fastest. It has no weights: the tokenizer passes gradients straight through.
+    Everything is computed in float32, autocast or not.
 
     Args:
         levels: the number of levels of each channel, at least 3.
