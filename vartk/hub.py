@@ -93,9 +93,9 @@ def convert(
         VartkError: `out` exists, a file is not what it should be, or entries are missing or misshapen.
     """
     from .config import Layer, ModelConfig, compose, plain
-    from .engine.files import check_weights, refuse_existing, whole_folder
     from .engine.folder import new_model, write_model
     from .engine.weightless import weightless
+    from .files import check_weights, refuse_existing, whole_folder
 
     refuse_existing(out)
     read = plugins().registry.build("importer", importer, settings or {})
@@ -115,8 +115,8 @@ def convert(
 
 def _published(preset: PresetSpec, weights: Weights) -> Path:
     """Return the folder of a preset's weights, which are fetched and converted by the first to ask."""
-    from .engine.files import refuse_existing
     from .engine.folder import CONFIG
+    from .files import refuse_existing
 
     folder = _cache() / preset.name
     if not (folder / CONFIG).is_file():

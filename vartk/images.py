@@ -10,6 +10,8 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from vartk_registry import VartkError
 
+from .files import whole_file
+
 
 def to_uint8(images: torch.Tensor) -> torch.Tensor:
     """Return images in [0, 1] as 8-bit integers, rounded and not truncated."""
@@ -23,8 +25,6 @@ def to_pil(image: torch.Tensor) -> Image.Image:
 
 def save_image(image: torch.Tensor | Image.Image, path: Path) -> None:
     """Write an image [3, H, W] in [0, 1] as a PNG file, whole or not at all."""
-    from .engine.files import whole_file
-
     picture = to_pil(image) if torch.is_tensor(image) else image
     with whole_file(path) as aside:
         picture.save(aside, format="PNG")

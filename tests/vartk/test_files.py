@@ -2,7 +2,7 @@ import pytest
 import tiny
 import torch
 
-from vartk.engine.files import (
+from vartk.files import (
     load_tensors,
     refuse_existing,
     remove_partial,

@@ -8,8 +8,8 @@ from tiny import full_disk, tiny_model
 
 from vartk.components import BUILTINS, plugins
 from vartk.config import model_part
-from vartk.engine.files import load_tensors, save_tensors
 from vartk.engine.folder import fingerprint, load_model, save_model
+from vartk.files import load_tensors, save_tensors
 from vartk_plugins.vq.quantizer import VectorQuantizer
 from vartk_registry import ComponentSpec, VartkError, discover
 

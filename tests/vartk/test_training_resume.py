@@ -18,9 +18,9 @@ from tiny import Quiet, full_disk, images_folder, tiny_composed, tiny_config
 from vartk.cli.main import main
 from vartk.components import plugins
 from vartk.config import Config, compose, load_layers, parse_overrides, plain
-from vartk.engine.files import load_tensors
 from vartk.engine.recipes import tokenize_dataset, train_tokenizer, train_transformer
 from vartk.engine.training import Run
+from vartk.files import load_tensors
 from vartk_registry import VartkError
 
 STAGE = {

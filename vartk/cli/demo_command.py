@@ -28,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Train, sample and say where everything is."""
     from ..config import parse_overrides
-    from ..engine.files import refuse_existing
+    from ..files import refuse_existing
 
     refuse_existing(arguments.out)
     overrides = parse_overrides(arguments.overrides)

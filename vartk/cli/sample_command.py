@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Sample and write the images."""
     terminal.note(f"loading {arguments.model}")
     from ..config import parse_overrides
-    from ..engine.files import refuse_existing
+    from ..files import refuse_existing
     from ..hub import load
     from ..tasks.sample import sample_to_folder
     from .progress import bars

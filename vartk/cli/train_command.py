@@ -114,8 +114,8 @@ def _composed(arguments: argparse.Namespace, tokenizer: Path | None = None) -> C
 
     from ..components import plugins
     from ..config import Config, compose, load_layers, parse_overrides
-    from ..engine.files import refuse_existing
     from ..engine.recipes import tokenizer_layer
+    from ..files import refuse_existing
 
     if arguments.resume:
         if not (arguments.out / "config.yaml").is_file():

@@ -12,8 +12,8 @@ import torch
 from vartk_registry import Plugins, VartkError
 
 from ..config import Layer, ModelConfig, compose, model_part, read_yaml
+from ..files import load_tensors, load_weights, save_tensors, whole_folder
 from .build import build_predictor, build_schedule, build_tokenizer, grid
-from .files import load_tensors, load_weights, save_tensors, whole_folder
 from .model import Model
 from .weightless import weightless
 

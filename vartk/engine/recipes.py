@@ -13,8 +13,8 @@ from vartk_registry.interfaces import ImageDataset
 
 from ..components import plugins
 from ..config import Composed, Config, Layer, model_part, plain
+from ..files import refuse_existing
 from .device import as_device
-from .files import refuse_existing
 from .folder import load_model, new_model, read_model_config
 from .model import Model
 from .tokens import load_tokens, token_classes, tokenize

@@ -15,9 +15,9 @@ from vartk_registry import VartkError
 from vartk_registry.interfaces import ImageDataset, Schedule
 
 from ..config import AugmentConfig
+from ..files import load_tensors, save_tensors, whole_folder
 from .build import grid
 from .data import Images
-from .files import load_tensors, save_tensors, whole_folder
 from .folder import fingerprint
 from .model import Model
 

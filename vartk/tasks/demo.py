@@ -11,11 +11,11 @@ import torch
 
 from ..components import plugins
 from ..config import Composed, Config, Layer, compose, load_layers
-from ..engine.files import refuse_existing, whole_file
 from ..engine.folder import load_model
 from ..engine.model import Model
 from ..engine.recipes import tokenize_dataset, tokenizer_layer, train_tokenizer, train_transformer
 from ..engine.training import Reporter, Run
+from ..files import refuse_existing, whole_file
 from ..images import labelled_grid, save_image, tile
 from .sample import Bar
 

@@ -13,8 +13,8 @@ from vartk_registry import VartkError
 from ..engine.build import grid
 from ..engine.codes import latents
 from ..engine.data import fit, to_tensor
-from ..engine.files import refuse_existing
 from ..engine.model import Model
+from ..files import refuse_existing
 from ..images import open_image, save_image, tile
 
 

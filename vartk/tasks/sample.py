@@ -12,8 +12,8 @@ import torch
 
 from .. import __version__
 from ..config import plain
-from ..engine.files import refuse_existing, whole_file
 from ..engine.model import Model
+from ..files import refuse_existing, whole_file
 from ..images import labelled_grid, save_image, to_uint8
 
 GRID = 64

@@ -19,7 +19,7 @@ from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_di
 
 from vartk_registry import VartkError
 
-from ..files import whole_folder
+from ...files import whole_folder
 
 CHECKSUMS = "sha256.json"
 

@@ -12,7 +12,7 @@ from vartk_registry import VartkError
 
 from ...config import Composed, Config, plain
 from ...environment import environment
-from ..files import remove_partial, whole_file, whole_folder
+from ...files import remove_partial, whole_file, whole_folder
 
 CONFIG = "config.yaml"
 SOURCES = "sources.json"

@@ -14,10 +14,10 @@ from vartk_registry import Registry
 from vartk_registry.interfaces import ImageDataset, TokenizerOutput
 
 from ...config import Config, model_part
+from ...files import whole_folder
 from ...images import tile
 from ..build import grid
 from ..data import EndlessBatches, Images, loader
-from ..files import whole_folder
 from ..folder import write_model
 from ..model import Model
 

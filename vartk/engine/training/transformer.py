@@ -13,12 +13,12 @@ from torch.utils.data import Dataset
 from vartk_registry import Registry
 
 from ...config import Config, model_part
+from ...files import whole_folder
 from ...images import tile
 from ..attention import build_attention
 from ..build import Predictor
 from ..codes import split, teacher_inputs
 from ..data import EndlessBatches, View, loader
-from ..files import whole_folder
 from ..folder import write_model
 from ..model import Model
 from ..tokens import Tokens
