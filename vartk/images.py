@@ -46,6 +46,12 @@ def open_image(path: Path) -> Image.Image:
     return image.convert("RGB")
 
 
+def enlarged(images: torch.Tensor, side: int = 96) -> torch.Tensor:
+    """Return images [N, 3, H, W] whose pixels are repeated, if they are small, to be about `side` wide."""
+    factor = max(1, side // images.shape[-1])
+    return images.repeat_interleave(factor, -1).repeat_interleave(factor, -2)
+
+
 def tile(images: torch.Tensor, columns: int, gap: int = 2) -> torch.Tensor:
     """Return images [N, 3, H, W] side by side on white, as one image [3, H', W']."""
     n, c, h, w = images.shape

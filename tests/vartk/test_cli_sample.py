@@ -96,8 +96,8 @@ def test_the_layout_of_the_adm_suite(sample):
 
 def test_the_grid_is_wide_enough_for_all(sample):
     height, width, _ = pixels(sample("--count", 9) / "grid.png").shape
-    assert width == 3 * (16 + 4) + 4
-    assert height > 3 * 16
+    assert width == 3 * (96 + 4) + 4
+    assert height > 3 * 96
 
 
 def test_class_names_with_commas(vartk, tmp_path):

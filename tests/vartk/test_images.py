@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from vartk.images import labelled_grid, open_image, save_image, tile, to_uint8
+from vartk.images import enlarged, labelled_grid, open_image, save_image, tile, to_uint8
 from vartk_registry import VartkError
 
 
@@ -40,6 +40,14 @@ def test_tiles_lie_in_rows_on_white():
     assert made[:, 0, 4].tolist() == [1, 0, 0]
     assert made[:, 3, 0].tolist() == [0, 1, 0]
     assert made[:, 3, 4].tolist() == [1, 1, 1]  # the place that is left
+
+
+def test_small_images_are_enlarged_pixel_by_pixel():
+    image = torch.arange(12.0).view(1, 3, 2, 2)
+    made = enlarged(image, side=5)
+    assert made.shape == (1, 3, 4, 4)
+    assert made[0, 0].tolist() == [[0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 3, 3], [2, 2, 3, 3]]
+    assert torch.equal(enlarged(image, side=1), image)
 
 
 def test_a_labelled_grid_shows_images_and_labels():

@@ -113,9 +113,9 @@ def test_reconstructions_are_the_models(model, tmp_path):
     written = pixels(row["written"]).transpose(2, 0, 1)
     assert np.abs(written - made.numpy() * 255).max() <= 0.51
     strip = pixels(tmp_path / "out" / "scales" / "a.png")
-    assert strip.shape == (16, 4 * 18 - 2, 3)
-    assert (strip[:, :16] == np.asarray(open_image(tmp_path / "a.png"))).all()
-    assert (strip[:, -16:].transpose(2, 0, 1) == written).all()
+    assert strip.shape == (96, 4 * 98 - 2, 3)  # 16 pixels, six times enlarged
+    assert (strip[::6, :96:6] == np.asarray(open_image(tmp_path / "a.png"))).all()
+    assert (strip[::6, -96::6].transpose(2, 0, 1) == written).all()
 
 
 def test_an_image_of_another_size_is_cut_to_the_middle(model, tmp_path):
@@ -124,7 +124,7 @@ def test_an_image_of_another_size_is_cut_to_the_middle(model, tmp_path):
     wide.save(tmp_path / "wide.png")
     reconstruct_to_folder(model, [tmp_path / "wide.png"], tmp_path / "out")
     strip = pixels(tmp_path / "out" / "scales" / "wide.png")
-    assert (strip[:, :16] == (255, 0, 0)).all()
+    assert (strip[:, :96] == (255, 0, 0)).all()
 
 
 def test_every_image_is_read_before_one_is_written(model, tmp_path):

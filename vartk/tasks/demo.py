@@ -16,7 +16,7 @@ from ..engine.model import Model
 from ..engine.recipes import tokenize_dataset, tokenizer_layer, train_tokenizer, train_transformer
 from ..engine.training import Reporter, Run
 from ..files import refuse_existing, whole_file
-from ..images import labelled_grid, save_image, tile
+from ..images import enlarged, labelled_grid, save_image, tile
 from .sample import Bar
 
 STRIP = 3
@@ -93,11 +93,11 @@ def _save_pictures(model: Model, pictures: dict[str, Path]) -> None:
     labels = [index for index in range(len(model.classes)) for _ in range(4)]
     samples = model.sample(labels, seed=0)
     names = [model.classes[index] for index in labels]
-    save_image(labelled_grid(samples.images, names, columns=8), pictures["grid"])
+    save_image(labelled_grid(enlarged(samples.images), names, columns=8), pictures["grid"])
     first = [index % len(model.classes) for index in range(STRIP)]
     shown = torch.cat([state.images for state in model.stream(first, seed=0)])
     by_sample = shown.unflatten(0, (-1, STRIP)).transpose(0, 1).flatten(0, 1)
-    save_image(tile(by_sample, columns=len(model.schedule)), pictures["strip"])
+    save_image(tile(enlarged(by_sample), columns=len(model.schedule)), pictures["strip"])
 
 
 def _facts(out: Path) -> dict[str, float]:

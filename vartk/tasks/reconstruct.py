@@ -15,7 +15,7 @@ from ..engine.codes import latents
 from ..engine.data import fit, to_tensor
 from ..engine.model import Model
 from ..files import refuse_existing
-from ..images import open_image, save_image, tile
+from ..images import enlarged, open_image, save_image, tile
 
 
 @torch.no_grad()
@@ -43,6 +43,6 @@ def reconstruct_to_folder(model: Model, images: Sequence[Path], folder: Path) ->
         written = folder / f"{path.stem}.png"
         save_image((made[-1] + 1) / 2, written)
         strip = (torch.cat((pixels, made)) + 1) / 2
-        save_image(tile(strip, columns=len(strip)), folder / "scales" / f"{path.stem}.png")
+        save_image(tile(enlarged(strip), columns=len(strip)), folder / "scales" / f"{path.stem}.png")
         rows.append({"image": str(path), **quality.compute(), "written": str(written)})
     return rows

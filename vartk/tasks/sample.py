@@ -14,7 +14,7 @@ from .. import __version__
 from ..config import plain
 from ..engine.model import Model
 from ..files import refuse_existing, whole_file
-from ..images import labelled_grid, save_image, to_uint8
+from ..images import enlarged, labelled_grid, save_image, to_uint8
 
 GRID = 64
 """Images shown in the grid, at most."""
@@ -75,7 +75,8 @@ def sample_to_folder(
             np.savez(file, packed, np.array(indices))
     grid_names = [names[i] for i in indices[: len(shown)]]
     columns = min(8, max(1, round(len(shown) ** 0.5)))
-    save_image(labelled_grid(torch.stack(shown), grid_names, columns), folder / "grid.png")
+    grid = labelled_grid(enlarged(torch.stack(shown)), grid_names, columns)
+    save_image(grid, folder / "grid.png")
     record = {
         "count": len(indices),
         "out": str(folder),

@@ -15,7 +15,7 @@ from vartk_registry.interfaces import ImageDataset, TokenizerOutput
 
 from ...config import Config, model_part
 from ...files import whole_folder
-from ...images import tile
+from ...images import enlarged, tile
 from ..build import grid
 from ..data import EndlessBatches, Images, loader
 from ..folder import write_model
@@ -83,7 +83,7 @@ class TokenizerStage:
         shown = self._validation if len(self._validation) else self._training
         images = torch.stack([shown[i] for i in range(min(8, len(shown)))]).to(device)
         made = module(images, self.schedule).images.float().clamp(-1, 1)
-        return tile((torch.cat((images, made)) + 1) / 2, columns=len(images))
+        return tile(enlarged((torch.cat((images, made)) + 1) / 2), columns=len(images))
 
     def export(self, weights: Mapping[str, torch.Tensor], folder: Path) -> None:
         """Write the model folder of a tokenizer alone."""

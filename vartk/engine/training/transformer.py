@@ -14,7 +14,7 @@ from vartk_registry import Registry
 
 from ...config import Config, model_part
 from ...files import whole_folder
-from ...images import tile
+from ...images import enlarged, tile
 from ..attention import build_attention
 from ..build import Predictor
 from ..codes import split, teacher_inputs
@@ -93,7 +93,7 @@ class TransformerStage:
         shown = Model(model.config, model.tokenizer, model.schedule, module, model.plugins)
         values = self._data["train"].values
         labels = list(dict.fromkeys(values))[:8]
-        return tile(shown.sample(labels, seed=self.train.seed).images, columns=len(labels))
+        return tile(enlarged(shown.sample(labels, seed=self.train.seed).images), columns=len(labels))
 
     def export(self, weights: Mapping[str, torch.Tensor], folder: Path) -> None:
         """Write the model folder, tokenizer included."""
