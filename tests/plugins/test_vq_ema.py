@@ -56,12 +56,12 @@ def test_two_updates_by_hand():
     quantizer = build(ENTRIES, decay=0.75, restart_below=0)
     quantizer(BATCH)  # entries without a past become the means of their vectors
     assert quantizer.codebook.tolist() == [[1, 1], [5, 0], [9, 9]]
-    assert quantizer.hits.tolist() == [0.5, 0.25, 0]
+    assert quantizer.hits.tolist() == pytest.approx([0.25 * 2 / 3, 0.25 / 3, 0])
     quantizer(torch.tensor([[2.0, 1.0]]))
-    # m_0 = 0.75 (0.5, 0.5) + 0.25 (2, 1), N_0 = 0.75 0.5 + 0.25
-    assert quantizer.codebook[0].tolist() == pytest.approx([0.875 / 0.625, 0.625 / 0.625])
+    # m_0 = 0.75 (1, 1) / 6 + 0.25 (2, 1), N_0 = 0.75 / 6 + 0.25: a call weighs as much as another
+    assert quantizer.codebook[0].tolist() == pytest.approx([0.625 / 0.375, 0.375 / 0.375])
     assert quantizer.codebook[1:].tolist() == [[5, 0], [9, 9]]
-    assert quantizer.hits.tolist() == [0.625, 0.1875, 0]
+    assert quantizer.hits.tolist() == pytest.approx([0.375, 0.0625, 0])
 
 
 def test_entries_are_the_papers_ratio_of_averages():
@@ -97,8 +97,8 @@ def test_dead_entries_become_vectors_of_the_batch_each_once():
     quantizer(torch.tensor([[1.0], [2.0]]))
     assert quantizer.codebook[0] == 1.5
     assert sorted(quantizer.codebook[1:].flatten().tolist()) == [1, 2]
-    # (1 - decay) 2 / 3, so that they live a while
-    assert quantizer.hits.tolist() == pytest.approx([0.02, 0.02 / 3, 0.02 / 3])
+    # they count as the mean entry, so that they live a while
+    assert quantizer.hits.tolist() == pytest.approx([0.01, 0.01 / 3, 0.01 / 3])
 
 
 def test_a_new_entry_has_time_to_find_vectors_of_its_own():

@@ -18,8 +18,9 @@ _SCORES_AT_ONCE = 2**26
 class EMAVectorQuantizer(nn.Module):
     """A codebook [classes, dim] whose entries are moving averages of the vectors nearest to them.
 
-    In training mode each call is an update, after the codes are drawn; under torch.distributed it is
-    that of all processes' vectors, and leaves the same codebook in each. No gradient reaches the
+    In training mode each call is an update, after the codes are chosen; it weighs the same whatever its
+    number of vectors, as the scales of an image do in the loss. Under torch.distributed it takes all
+    processes' vectors and leaves the same codebook in each, so all must call. No gradient reaches the
     codebook. Everything is computed in float32, autocast or not.
 
     Args:
@@ -89,19 +90,20 @@ class EMAVectorQuantizer(nn.Module):
 
     def _update(self, vectors_ND: torch.Tensor, codes_N: torch.Tensor) -> None:
         """Move the averages: with N_i the hits and e_i the entry, N_i e_i is the paper's m_i."""
-        sums_VD, counts_V = self._totals(vectors_ND, codes_N)
-        self.hits.lerp_(counts_V, 1 - self.decay)
-        news_VD = (1 - self.decay) * (sums_VD - counts_V[:, None] * self.codebook)
+        sums_VD, shares_V = self._shares(vectors_ND, codes_N)
+        self.hits.lerp_(shares_V, 1 - self.decay)
+        news_VD = (1 - self.decay) * (sums_VD - shares_V[:, None] * self.codebook)
         self.codebook += news_VD / self.hits[:, None].clamp_min(torch.finfo(torch.float32).tiny)
         if self.restart_below:
             self._restart(vectors_ND)
 
-    def _totals(self, vectors_ND: torch.Tensor, codes_N: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the sum [V, D] and the number [V] of the vectors of each code, in all processes."""
+    def _shares(self, vectors_ND: torch.Tensor, codes_N: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the sum [V, D] and the number [V] of the vectors of each code, over that of all."""
         counted = F.pad(vectors_ND, (0, 1), value=1.0)
         totals = counted.new_zeros(self.space.classes, self.dim + 1).index_add_(0, codes_N, counted)
         if distributed.is_initialized():
             distributed.all_reduce(totals)
+        totals /= totals[:, -1].sum()
         return totals[:, :-1], totals[:, -1]
 
     def _restart(self, vectors_ND: torch.Tensor) -> None:
