@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     refuse_existing(arguments.out)
     overrides = parse_overrides(arguments.overrides)
     terminal.note(
-        "Training a small tokenizer and a small transformer on 64-pixel emoji, from scratch. "
+        "Training a small tokenizer and a small transformer on 32-pixel emoji, from scratch. "
         "This takes about two minutes on two cores."
     )
     from ..tasks.demo import run_demo

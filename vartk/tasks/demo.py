@@ -19,8 +19,8 @@ from ..files import refuse_existing, whole_file
 from ..images import enlarged, labelled_grid, save_image, tile
 from .sample import Bar
 
-STRIP = 3
-"""Samples whose way from coarse to fine is shown."""
+EACH = 4
+"""Samples of each class."""
 
 
 def run_demo(
@@ -89,14 +89,16 @@ def _composed(layers: list[Layer]) -> Composed[Config]:
 
 
 def _save_pictures(model: Model, pictures: dict[str, Path]) -> None:
-    """Write four samples of each class, and the scales of a few more."""
-    labels = [index for index in range(len(model.classes)) for _ in range(4)]
+    """Write some samples of each class, and the scales of one of them."""
+    labels = [index for index in range(len(model.classes)) for _ in range(EACH)]
     samples = model.sample(labels, seed=0)
     names = [model.classes[index] for index in labels]
     save_image(labelled_grid(enlarged(samples.images), names, columns=8), pictures["grid"])
-    first = [index % len(model.classes) for index in range(STRIP)]
-    shown = torch.cat([state.images for state in model.stream(first, seed=0)])
-    by_sample = shown.unflatten(0, (-1, STRIP)).transpose(0, 1).flatten(0, 1)
+    # the way of every class's last sample in the grid
+    rows = range(EACH - 1, len(labels), EACH)
+    states = model.stream([labels[row] for row in rows], seed=[samples.seeds[row] for row in rows])
+    shown = torch.cat([state.images for state in states])
+    by_sample = shown.unflatten(0, (-1, len(rows))).transpose(0, 1).flatten(0, 1)
     save_image(tile(enlarged(by_sample), columns=len(model.schedule)), pictures["strip"])
 
 
@@ -126,8 +128,8 @@ def _report(made: dict[str, Any], out: Path) -> str:
     return (
         f"# vartk demo\n\nA tokenizer and a transformer, trained from scratch in {made['seconds']} "
         "seconds. They are small and had little time: more steps make better images.\n\n"
-        f"Four samples of each class:\n\n![samples]({inside('grid')})\n\n"
-        f"The first classes from coarse to fine, as each scale is added:\n\n"
+        f"Samples of each class:\n\n![samples]({inside('grid')})\n\n"
+        f"One of each class from coarse to fine, as each scale is added:\n\n"
         f"![scales]({inside('strip')})\n\n"
         f"Held-out images and their reconstructions:\n\n![pairs]({inside('reconstructions')})\n\n"
         f"| number | value |\n|---|---|\n{numbers}\n\nThe model is in `{inside('model')}`.\n"

@@ -39,5 +39,5 @@ def vartk_presets() -> list[PresetSpec]:
         )
         for name, summary in official.items()
     ]
-    demo = "64-px pictures from scratch in two minutes on two cores: what `vartk demo` trains"
+    demo = "32-px pictures from scratch in two minutes on two cores: what `vartk demo` trains"
     return [*presets, PresetSpec(name="demo", path=_CONFIGS / "demo.yaml", summary=demo)]
