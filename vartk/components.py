@@ -11,7 +11,6 @@ BUILTINS = tuple(
     for name in (
         "schedules",
         "vq",
-        "vq_ema",
         "fsq",
         "binary",
         "var_vqvae",

@@ -157,9 +157,9 @@ def test_loss_and_its_gradients_by_hand():
 def test_code_loss_is_the_mean_over_the_bits():
     logits = torch.tensor([[[[0.0, math.log(3)], [math.log(7), 0.0]]]])  # [B=1, n=1, bits=2, 2]
     quantizer = build("lfq", 2)
-    losses = quantizer.code_loss(logits, torch.tensor([[[1, 1]]]), 0.0)
+    losses = quantizer.space.loss(logits, torch.tensor([[[1, 1]]]), 0.0)
     assert losses.tolist() == [[pytest.approx((math.log(4 / 3) + math.log(8)) / 2)]]
-    smooth = quantizer.code_loss(logits, torch.tensor([[[1, 0]]]), 0.2)
+    smooth = quantizer.space.loss(logits, torch.tensor([[[1, 0]]]), 0.2)
     first = 0.9 * math.log(4 / 3) + 0.1 * math.log(4)
     second = 0.9 * math.log(8 / 7) + 0.1 * math.log(8)
     assert smooth.tolist() == [[pytest.approx((first + second) / 2)]]

@@ -89,7 +89,7 @@ def test_loss_and_its_gradients_by_hand():
 
 
 def test_code_loss_by_hand():
-    loss = build(3).code_loss(torch.tensor([[[0.0, 0.0, math.log(2)]]]), torch.tensor([[2]]), 0.3)
+    loss = build(3).space.loss(torch.tensor([[[0.0, 0.0, math.log(2)]]]), torch.tensor([[2]]), 0.3)
     right, wrong = -math.log(1 / 2), -math.log(1 / 4)
     assert loss.tolist() == [[pytest.approx(0.8 * right + 0.2 * wrong)]]
 

@@ -100,11 +100,11 @@ def test_code_loss_by_hand_is_float32_for_half_logits():
     logits = torch.tensor([[[0.0, math.log(3)], [0.0, 0.0]]])
     codes = torch.tensor([[1, 0]])
     right, wrong = -math.log(3 / 4), -math.log(1 / 4)
-    plain = quantizer.code_loss(logits, codes, 0.0)
+    plain = quantizer.space.loss(logits, codes, 0.0)
     assert plain.tolist() == [pytest.approx([right, math.log(2)])]
-    smooth = quantizer.code_loss(logits, codes, 0.1)
+    smooth = quantizer.space.loss(logits, codes, 0.1)
     assert smooth[0, 0].item() == pytest.approx(0.95 * right + 0.05 * wrong)
-    assert quantizer.code_loss(logits.bfloat16(), codes, 0.0).dtype == torch.float32
+    assert quantizer.space.loss(logits.bfloat16(), codes, 0.0).dtype == torch.float32
 
 
 def test_a_codebook_needs_two_entries():

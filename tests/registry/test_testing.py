@@ -66,12 +66,6 @@ class Codebook(nn.Module):
     def loss(self, features, approximation):
         return F.mse_loss(approximation, features.detach()) + F.mse_loss(features, approximation)
 
-    def code_loss(self, logits, codes, smoothing):
-        losses = F.cross_entropy(
-            logits.flatten(0, 1), codes.flatten(), label_smoothing=smoothing, reduction="none"
-        )
-        return losses.view(codes.shape)
-
 
 class Patches(nn.Module):
     """Patches of 4x4 pixels, quantised residually scale by scale."""
@@ -83,7 +77,6 @@ class Patches(nn.Module):
         self.quantizer = Codebook(channels)
         self.space, self.channels = self.quantizer.space, channels
         self.embed, self.mix = self.quantizer.embed, self.quantizer.mix
-        self.code_loss = self.quantizer.code_loss
 
     def latent_grid(self, image_size):
         return image_size[0] // 4, image_size[1] // 4
@@ -349,6 +342,11 @@ def broken(base, **changes):
     return type(f"Broken{base.__name__}", (base,), changed)
 
 
+def with_space(loss):
+    """A codebook whose codes have another loss."""
+    return partial(Codebook, space=broken(CodeSpace, loss=loss)(PLAIN.classes))
+
+
 def stateful(base, **changes):
     """A cache strategy whose state is broken."""
     return broken(base, state=broken(base.state, **changes))
@@ -413,9 +411,9 @@ BROKEN = {
         (broken(Codebook, mix=lambda o, w: o(w.roll(1, -1))), "mix under weights"),
         (broken(Codebook, loss=lambda o, f, a: (f - a) ** 2), SIZE),
         (broken(Codebook, loss=lambda o, f, a: f[:, 0].sum()), "depend on the layout"),
-        (broken(Codebook, code_loss=lambda o, *a: o(*a).mean()), SIZE),
-        (broken(Codebook, code_loss=lambda o, x, c, s: o(-x, c, s)), "less loss than wrong"),
-        (broken(Codebook, code_loss=lambda o, x, c, s: o(x, c, 0)), "smoothing must raise"),
+        (with_space(lambda o, *a: o(*a).mean()), SIZE),
+        (with_space(lambda o, x, c, s: o(-x, c, s)), "less loss than wrong"),
+        (with_space(lambda o, x, c, s: o(x, c, 0)), "smoothing must raise"),
     ],
     "tokenizer": [
         (broken(Patches, latent_grid=lambda o, s: s), "but the schedule ends at (2, 4)"),

@@ -67,19 +67,6 @@ class LookupFreeQuantizer(nn.Module):
         error = F.mse_loss(approximation, features.detach())
         return error + self.commitment * F.mse_loss(features, approximation.detach())
 
-    def code_loss(self, logits: torch.Tensor, codes: torch.Tensor, smoothing: float) -> torch.Tensor:
-        """Return the mean over a code's bits of the cross entropy, [...] for codes [..., dim].
-
-        The mean, not the sum, keeps losses and learning rates comparable over widths.
-        """
-        losses = F.cross_entropy(
-            logits.flatten(0, -2).float(),
-            codes.flatten(),
-            label_smoothing=smoothing,
-            reduction="none",
-        )
-        return losses.view(codes.shape).mean(dim=-1)
-
     def _penalty(self, vectors: torch.Tensor) -> torch.Tensor:
         with torch.autocast(vectors.device.type, enabled=False):
             vectors_ND = self._compared(vectors.flatten(0, -2).float())

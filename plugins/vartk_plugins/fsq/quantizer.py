@@ -72,12 +72,6 @@ class FiniteScalarQuantizer(nn.Module):
         error = F.mse_loss(approximation, features.detach())
         return error + self.commitment * F.mse_loss(features, approximation.detach())
 
-    def code_loss(self, logits: torch.Tensor, codes: torch.Tensor, smoothing: float) -> torch.Tensor:
-        """Return the cross entropy [...] of logits [..., classes] for codes [...]."""
-        logits_NV, codes_N = logits.flatten(0, -2).float(), codes.flatten()
-        losses_N = F.cross_entropy(logits_NV, codes_N, label_smoothing=smoothing, reduction="none")
-        return losses_N.view(codes.shape)
-
     def _codes(self, vectors: torch.Tensor) -> torch.Tensor:
         levels_D, strides_D = self._radix(vectors.device)
         bound_D = (levels_D - 1) * (1 + _MARGIN) / 2

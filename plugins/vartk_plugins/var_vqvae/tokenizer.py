@@ -129,10 +129,6 @@ class MultiScaleVQVAE(nn.Module):
         """Return the mean vector [..., channels] under weights [..., *space.shape, classes]."""
         return self.quantizer.mix(weights)
 
-    def code_loss(self, logits: torch.Tensor, codes: torch.Tensor, smoothing: float) -> torch.Tensor:
-        """Return the loss [B, n] of logits [B, n, *shape, classes] for codes [B, n, *shape]."""
-        return self.quantizer.code_loss(logits, codes, smoothing)
-
     def accumulate(
         self, f_hat: torch.Tensor | None, vectors: torch.Tensor, step: int, schedule: Schedule
     ) -> torch.Tensor:

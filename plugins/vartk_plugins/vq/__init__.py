@@ -1,11 +1,11 @@
-"""Vector quantisation: one learned codebook, searched by distance or by angle."""
+"""Vector quantisation: one codebook, learned or averaged, searched by distance or by angle."""
 
 from vartk_registry import ComponentSpec, hookimpl
 
 
 @hookimpl
 def vartk_components() -> list[ComponentSpec]:
-    """Offer the quantizers `vq` and `vq-cosine`."""
+    """Offer `vq`, `vq-cosine` and `vq-ema`."""
     return [
         ComponentSpec(
             kind="quantizer",
@@ -20,5 +20,12 @@ def vartk_components() -> list[ComponentSpec]:
             target="vartk_plugins.vq.quantizer:CosineVectorQuantizer",
             config="vartk_plugins.vq.config:VQConfig",
             summary="a learned codebook; the nearest entry by cosine similarity",
+        ),
+        ComponentSpec(
+            kind="quantizer",
+            name="vq-ema",
+            target="vartk_plugins.vq.ema:EMAVectorQuantizer",
+            config="vartk_plugins.vq.config:EMAConfig",
+            summary="a codebook of moving averages of the vectors it stands for; unused codes restart",
         ),
     ]

@@ -15,3 +15,19 @@ class VQConfig:
     commitment: float = param(
         0.25, "weight of the commitment term, which pulls features to their codes", low=0
     )
+
+
+@dataclass(kw_only=True, slots=True)
+class EMAConfig(VQConfig):
+    """Parameters of `vq-ema`."""
+
+    decay: float = param(
+        0.99, "share of the averages that an update keeps; every scale of a step is an update", low=0, high=1
+    )
+    restart_below: float = param(
+        0.03,
+        "an entry that is hit less often than this share of the average entry is replaced by a vector "
+        "of the batch; 0 is off",
+        low=0,
+        high=1,
+    )

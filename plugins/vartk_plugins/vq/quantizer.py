@@ -57,17 +57,6 @@ class VectorQuantizer(nn.Module):
         codebook = F.mse_loss(approximation, features.detach())
         return codebook + self.commitment * F.mse_loss(features, approximation.detach())
 
-    def code_loss(self, logits: torch.Tensor, codes: torch.Tensor, smoothing: float) -> torch.Tensor:
-        """Return the cross entropy [...] of logits [..., classes] for codes [...]."""
-        losses = F.cross_entropy(
-            logits.flatten(0, -2).float(),
-            codes.flatten(),
-            label_smoothing=smoothing,
-            reduction="none",
-        )
-        return losses.view(codes.shape)
-
-    @torch.no_grad()
     def _nearest(self, vectors_ND: torch.Tensor) -> torch.Tensor:
         rows = max(1, _SCORES_AT_ONCE // self.space.classes)
         with torch.autocast(vectors_ND.device.type, enabled=False):

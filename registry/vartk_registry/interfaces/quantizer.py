@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CodeSpace:
-    """What one code is: an array of `shape` integers, each in [0, classes).
+    """What one code is, an array of `shape` integers in [0, classes); its logits, and their loss.
 
     A plain codebook has shape () and one class per entry; a bitwise quantizer shape (bits,) and two
     classes; product quantisation shape (branches,). Logits over codes have shape [..., *shape, classes],
@@ -31,6 +31,18 @@ class CodeSpace:
     def width(self) -> int:
         """The number of logits for one code."""
         return math.prod(self.logits_shape)
+
+    def loss(self, logits: torch.Tensor, codes: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
+        """Return the cross entropy [...], float32, of logits [..., *shape, classes] for codes [..., *shape].
+
+        It is the mean over a code's integers, which keeps losses comparable between quantizers;
+        `smoothing` in [0, 1] is the label smoothing.
+        """
+        from torch.nn.functional import cross_entropy
+
+        flat = logits.flatten(0, -2).float()
+        losses = cross_entropy(flat, codes.flatten(), label_smoothing=smoothing, reduction="none")
+        return losses.view(*codes.shape[: codes.ndim - len(self.shape)], -1).mean(-1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +83,5 @@ class Quantizer(Protocol):
         """Return the scalar loss of approximating `features` (same shape, any layout) by codes.
 
         For VQ: codebook and commitment terms (VQ-VAE, arXiv 1711.00937, eq. 3).
-        """
-        ...
-
-    def code_loss(self, logits: torch.Tensor, codes: torch.Tensor, smoothing: float) -> torch.Tensor:
-        """Return the loss of predicting `codes` [..., *shape] by `logits` [..., *shape, classes], as [...].
-
-        `smoothing` in [0, 1] is the label smoothing.
         """
         ...

@@ -74,7 +74,3 @@ class Tokenizer(Protocol):
     def decode(self, f_hat: torch.Tensor) -> torch.Tensor:
         """Return the images [B, 3, H, W], clamped to [-1, 1], of an accumulated latent."""
         ...
-
-    def code_loss(self, logits: torch.Tensor, codes: torch.Tensor, smoothing: float) -> torch.Tensor:
-        """Return the loss per token [B, n] of logits [B, n, *shape, classes] for codes [B, n, *shape]."""
-        ...

@@ -36,7 +36,7 @@ def check_quantizer(quantizer: Quantizer) -> None:
         require(torch.equal(again, quantized.codes), "evaluation must not change the codebook")
         _check_mix(quantizer, quantized.codes)
         _check_loss(quantizer, vectors.detach(), quantized.vectors.detach())
-        _check_code_loss(quantizer, quantized.codes[0])
+        _check_space(quantizer.space, quantized.codes[0])
 
 
 def check_tokenizer(tokenizer: Tokenizer, image_size: Grid, schedule: Schedule) -> None:
@@ -65,7 +65,7 @@ def check_tokenizer(tokenizer: Tokenizer, image_size: Grid, schedule: Schedule) 
         require_shape("decoded images", decoded, images.shape)
         require(bool((decoded.abs() <= 1).all()), "decoded images must be clamped to [-1, 1]")
         _check_mix(tokenizer, codes[-1])
-    _check_code_loss(tokenizer, codes[-1])
+    _check_space(tokenizer.space, codes[-1])
     with mode(tokenizer, training=True):
         _check_training(tokenizer, images, schedule)
 
@@ -109,13 +109,13 @@ def _check_loss(quantizer: Quantizer, features: torch.Tensor, approximation: tor
     require_close("the loss must not depend on the layout of the features", turned, loss)
 
 
-def _check_code_loss(model: Quantizer | Tokenizer, codes: torch.Tensor) -> None:
+def _check_space(space: CodeSpace, codes: torch.Tensor) -> None:
     """Check the loss of codes [B, n, *shape]: where it is small, and where it is not."""
-    certain = (20 * one_hot(codes, model.space.classes).float()).requires_grad_()
-    right = model.code_loss(certain, codes, 0.0)
+    certain = (20 * one_hot(codes, space.classes).float()).requires_grad_()
+    right = space.loss(certain, codes, 0.0)
     require_shape("the loss of codes", right, codes.shape[:2])
-    wrong = model.code_loss(certain.detach().roll(1, dims=-1), codes, 0.0)
-    smooth = model.code_loss(certain.detach(), codes, 0.1)
+    wrong = space.loss(certain.detach().roll(1, dims=-1), codes, 0.0)
+    smooth = space.loss(certain.detach(), codes, 0.1)
     require(bool((right < wrong).all()), "the right codes must have less loss than wrong ones")
     require(bool((right < smooth).all()), "smoothing must raise the loss of certain logits")
     (grad,) = torch.autograd.grad(right.sum(), certain, allow_unused=True)

@@ -109,7 +109,7 @@ class TransformerStage:
         inputs = teacher_inputs(model.tokenizer, split(codes, model.schedule), model.schedule)
         logits = module(inputs, conditions, model.schedule, self._attend)
         hits = (logits.argmax(-1) == codes).float()
-        losses = model.tokenizer.code_loss(logits, codes, smoothing)
+        losses = model.tokenizer.space.loss(logits, codes, smoothing)
         return losses, hits.flatten(2).mean(2) if hits.ndim > 2 else hits
 
 

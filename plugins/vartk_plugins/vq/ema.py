@@ -6,16 +6,15 @@ Legend: N vectors, V classes, D dim.
 from __future__ import annotations
 
 import torch
-from torch import distributed, nn
+from torch import distributed
 from torch.nn import functional as F
 
-from vartk_registry.interfaces import CodeSpace, Quantized
+from vartk_registry.interfaces import Quantized
 
-_SCORES_AT_ONCE = 2**26
-"""How many distances the search holds at a time: 256 MiB of float32."""
+from .quantizer import VectorQuantizer
 
 
-class EMAVectorQuantizer(nn.Module):
+class EMAVectorQuantizer(VectorQuantizer):
     """A codebook [classes, dim] whose entries are moving averages of the vectors nearest to them.
 
     In training mode each call is an update, after the codes are chosen; it weighs the same whatever its
@@ -31,69 +30,33 @@ class EMAVectorQuantizer(nn.Module):
         dim: the width of the vectors.
     """
 
-    codebook: torch.Tensor
     hits: torch.Tensor
 
     def __init__(
         self, *, classes: int, commitment: float, decay: float, restart_below: float, dim: int
     ) -> None:
-        super().__init__()
-        self.space = CodeSpace(classes)
-        self.dim = dim
-        self.commitment = commitment
+        super().__init__(classes=classes, commitment=commitment, dim=dim)
+        self.codebook.weight.requires_grad_(False)
         self.decay = decay
         self.restart_below = restart_below
-        # entries of length about 1/4, the size of the residuals an untrained encoder leaves
-        self.register_buffer("codebook", 0.25 * dim**-0.5 * torch.randn(classes, dim))
         # without hits an entry has no weight: the first vectors it is nearest to replace it
         self.register_buffer("hits", torch.zeros(classes))
 
     @torch.no_grad()
     def forward(self, vectors: torch.Tensor) -> Quantized:
         """Quantise [..., dim] by the codebook as it is, then update it in training mode."""
-        with torch.autocast(vectors.device.type, enabled=False):
-            vectors_ND = vectors.flatten(0, -2).float()
-            codes_N = self._nearest(vectors_ND)
-            codes = codes_N.view(vectors.shape[:-1])
-            quantized = Quantized(codes, self.embed(codes), penalty=self.codebook.new_zeros(()))
-            if self.training:
-                self._update(vectors_ND, codes_N)
+        quantized = super().forward(vectors)
+        if self.training:
+            with torch.autocast(vectors.device.type, enabled=False):
+                self._update(vectors.flatten(0, -2).float(), quantized.codes.flatten())
         return quantized
-
-    def embed(self, codes: torch.Tensor) -> torch.Tensor:
-        """Return the entries [..., dim] of codes [...]."""
-        return F.embedding(codes, self.codebook)
-
-    def mix(self, weights: torch.Tensor) -> torch.Tensor:
-        """Return the mean entry [..., dim] under weights [..., classes]."""
-        with torch.autocast(weights.device.type, enabled=False):
-            return weights.float() @ self.codebook
-
-    def loss(self, features: torch.Tensor, approximation: torch.Tensor) -> torch.Tensor:
-        """Return the approximation's error, for what lies behind the codes, plus the commitment term."""
-        features, approximation = features.float(), approximation.float()
-        error = F.mse_loss(approximation, features.detach())
-        return error + self.commitment * F.mse_loss(features, approximation.detach())
-
-    def code_loss(self, logits: torch.Tensor, codes: torch.Tensor, smoothing: float) -> torch.Tensor:
-        """Return the cross entropy [...] of logits [..., classes] for codes [...]."""
-        logits_NV, codes_N = logits.flatten(0, -2).float(), codes.flatten()
-        losses_N = F.cross_entropy(logits_NV, codes_N, label_smoothing=smoothing, reduction="none")
-        return losses_N.view(codes.shape)
-
-    def _nearest(self, vectors_ND: torch.Tensor) -> torch.Tensor:
-        # ||z - e||^2 less ||z||^2, which is common to a row
-        lengths_V = self.codebook.square().sum(dim=-1)
-        parts = vectors_ND.split(max(1, _SCORES_AT_ONCE // self.space.classes))
-        distances = (torch.addmm(lengths_V, part_ND, self.codebook.T, alpha=-2) for part_ND in parts)
-        return torch.cat([part_NV.argmin(dim=-1) for part_NV in distances])
 
     def _update(self, vectors_ND: torch.Tensor, codes_N: torch.Tensor) -> None:
         """Move the averages: with N_i the hits and e_i the entry, N_i e_i is the paper's m_i."""
         sums_VD, shares_V = self._shares(vectors_ND, codes_N)
         self.hits.lerp_(shares_V, 1 - self.decay)
-        news_VD = (1 - self.decay) * (sums_VD - shares_V[:, None] * self.codebook)
-        self.codebook += news_VD / self.hits[:, None].clamp_min(torch.finfo(torch.float32).tiny)
+        news_VD = (1 - self.decay) * (sums_VD - shares_V[:, None] * self.codebook.weight)
+        self.codebook.weight += news_VD / self.hits[:, None].clamp_min(torch.finfo(torch.float32).tiny)
         if self.restart_below:
             self._restart(vectors_ND)
 
@@ -115,8 +78,8 @@ class EMAVectorQuantizer(nn.Module):
         dead = int((self.hits < self.restart_below * mean).sum())
         fresh = torch.randperm(len(vectors_ND), device=vectors_ND.device)[:dead]
         replaced = self.hits.argsort(stable=True)[: len(fresh)]
-        self.codebook[replaced] = vectors_ND[fresh]
+        self.codebook.weight[replaced] = vectors_ND[fresh]
         self.hits[replaced] = mean
         if distributed.is_initialized():  # every process has drawn vectors of its own
-            distributed.broadcast(self.codebook, src=0)
+            distributed.broadcast(self.codebook.weight, src=0)
             distributed.broadcast(self.hits, src=0)
