@@ -39,18 +39,22 @@ def test_what_show_prints_as_json_is_a_configuration(vartk, here):
 
 
 def test_diff_shows_only_what_differs(vartk, here):
-    (here / "mine.yaml").write_text("extends: demo\ntransformer: {depth: 9}\nsampling: {sampler: greedy}\n")
-    lines = vartk("config", "diff", "demo", "mine.yaml").out.splitlines()
+    base = "extends: demo\ntransformer: {depth: 2}\nsampling: {sampler: {top_k: 5, top_p: 0.5}}\n"
+    (here / "base.yaml").write_text(base)
+    (here / "mine.yaml").write_text(
+        "extends: base.yaml\ntransformer: {depth: 9}\nsampling: {sampler: greedy}\n"
+    )
+    lines = vartk("config", "diff", "base.yaml", "mine.yaml").out.splitlines()
     assert [line.split() for line in lines] == [
-        ["key", "demo", "mine.yaml"],
-        ["transformer.depth", "6", "9"],
+        ["key", "base.yaml", "mine.yaml"],
+        ["transformer.depth", "2", "9"],
         ["sampling.sampler.name", "categorical", "greedy"],
-        ["sampling.sampler.top_k", "100"],
-        ["sampling.sampler.top_p", "0.96"],
+        ["sampling.sampler.top_k", "5"],
+        ["sampling.sampler.top_p", "0.5"],
         ["sampling.sampler.temperature", "1.0"],
     ]
-    differ = last(vartk("config", "diff", "demo", "mine.yaml", "--json").out)["differ"]
-    assert differ["transformer.depth"] == [6, 9]
+    differ = last(vartk("config", "diff", "base.yaml", "mine.yaml", "--json").out)["differ"]
+    assert differ["transformer.depth"] == [2, 9]
     assert last(vartk("config", "diff", "demo", "demo", "--json").out) == {"differ": {}}
 
 
@@ -74,8 +78,8 @@ def test_validate_prints_every_problem(refused, here):
     ("overrides", "problem"),
     [
         (
-            ["image_size=100"],
-            "100x100 pixels does not fit this tokenizer, whose sides must be multiples of 8",
+            ["image_size=101"],
+            "101x101 pixels does not fit this tokenizer, whose sides must be multiples of 4",
         ),
         (["image_size=big"], "image_size='big' must be a side in pixels, or [height, width]"),
         (["image_size=64", "image_size.x=3"], "must be a side in pixels, or [height, width]"),
@@ -84,7 +88,7 @@ def test_validate_prints_every_problem(refused, here):
             "schedule 'var-256' ends at 16x16, but the tokenizer's latent grid at this image size is 8x8; "
             "choose schedule=geometric",
         ),
-        (["transformer.width=100"], "width=100 is no multiple of heads=3"),
+        (["transformer.width=100", "transformer.heads=3"], "width=100 is no multiple of heads=3"),
     ],
 )
 def test_validate_finds_parts_that_do_not_fit(refused, overrides, problem):

@@ -8,7 +8,9 @@ from PIL import Image
 SMALL = (
     "dataset.groups=[activities]",
     "dataset.styles=[noto-blob]",
+    "schedule=powers-of-four",
     "tokenizer.multipliers=[1,1,1,1]",
+    "image_size=32",
     "transformer.depth=1",
     *(f"train.{stage}.{key}" for stage in ("tokenizer", "transformer") for key in ("steps=2", "batch=4")),
 )
@@ -38,7 +40,7 @@ def test_demo_trains_samples_and_reports(vartk, here):
         with Image.open(made[name]) as picture:
             picture.load()
     with Image.open(made["strip"]) as strip:
-        assert strip.width == 6 * 66 - 2
+        assert strip.width == 3 * (3 * 32 + 2) - 2  # scales 1, 2, 4 of 32 pixels, three times enlarged
     report = (out / "report.md").read_text()
     for picture in ("grid.png", "coarse-to-fine.png", "tokenizer/pictures/step-00000002.png"):
         assert f"]({picture})" in report

@@ -137,7 +137,7 @@ def test_the_run_folder(stage_one, images):
     pictures = sorted((folder / "pictures").iterdir())
     assert [path.name for path in pictures] == ["step-00000015.png", "step-00000030.png"]
     with Image.open(pictures[0]) as picture:
-        assert picture.size == (6 * 16 + 5 * 2, 2 * 16 + 2)
+        assert picture.size == (6 * 96 + 5 * 2, 2 * 96 + 2)  # 16 pixels, six times enlarged
     assert not list(folder.rglob(".*.partial"))
 
 
