@@ -20,6 +20,7 @@ from ..build import grid
 from ..data import EndlessBatches, Images, loader
 from ..folder import write_model
 from ..model import Model
+from .usage import CodeUsage
 
 
 class TokenizerStage:
@@ -61,21 +62,17 @@ class TokenizerStage:
 
     @torch.no_grad()
     def validate(self, module: Any, device: torch.device) -> dict[str, float]:
-        """Return the quality of held-out reconstructions, and the share of the codes in use by scale."""
+        """Return the quality of held-out reconstructions, and the use of the codes by scale."""
         quality = self.registry.build("metric", "psnr", {})
-        used: list[set[int]] = [set() for _ in self.schedule.grids]
+        usage = CodeUsage(self.space, len(self.schedule))
         count = min(len(self._validation), self.train.eval_images)
         for start in range(0, count, self.train.batch):
             stop = min(start + self.train.batch, count)
             images = torch.stack([self._validation[i] for i in range(start, stop)]).to(device)
             output: TokenizerOutput = module(images, self.schedule)
             quality.update((output.images.float().clamp(-1, 1) + 1) / 2, (images + 1) / 2)
-            for seen, codes in zip(used, output.codes, strict=True):
-                seen.update(codes.flatten().tolist())
-        if not count:
-            return {}
-        usage = {f"usage_{k}": len(seen) / self.space.classes for k, seen in enumerate(used)}
-        return {**quality.compute(), "usage": len(set().union(*used)) / self.space.classes, **usage}
+            usage.update(output.codes)
+        return {**quality.compute(), **usage.compute()} if count else {}
 
     @torch.no_grad()
     def preview(self, module: Any, device: torch.device) -> torch.Tensor:
