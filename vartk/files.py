@@ -88,8 +88,11 @@ def save_tensors(tensors: Mapping[str, torch.Tensor], path: Path, **metadata: st
 
     owned = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with whole_file(path) as aside:
+        aside.touch()
+        usual = aside.stat().st_mode
         try:
             save_file(owned, aside, metadata={"format": "pt", **metadata})
+            aside.chmod(usual)  # safetensors makes files that nobody else can read
         except Exception as error:  # safetensors raises its own type for a full disk
             raise OSError(str(error)) from error
 

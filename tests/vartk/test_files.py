@@ -141,6 +141,12 @@ def test_a_full_disk_is_a_clear_error(tmp_path):
     assert torch.equal(load_tensors(path)["x"], torch.zeros(3))
 
 
+def test_tensors_can_be_read_by_whom_other_files_can(tmp_path):
+    (tmp_path / "plain").touch()
+    save_tensors({"a": torch.zeros(2)}, tmp_path / "a.safetensors")
+    assert (tmp_path / "a.safetensors").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
 def test_tensors_come_back_as_they_were(tmp_path):
     tensors = {"a": torch.arange(6).view(2, 3).T, "b": torch.rand(4).bfloat16(), "c": torch.empty(0, 3)}
     save_tensors(tensors, tmp_path / "x")
