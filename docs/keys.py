@@ -54,6 +54,8 @@ def _rows(schema: type, path: str = "") -> Iterator[tuple[str, Row]]:
 
 
 def _yaml(value: object) -> str:
+    if value is None:
+        return "null"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

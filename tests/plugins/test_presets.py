@@ -11,7 +11,7 @@ from vartk.components import plugins
 from vartk.config import Config, compose, load_layers
 from vartk.engine.build import build_schedule, build_tokenizer, grid
 from vartk.engine.folder import new_model
-from vartk.engine.training.optim import learning_rate
+from vartk.engine.training.optim import learning_rate, peak, weight_decay
 from vartk.engine.weightless import weightless
 
 PRESETS = sorted(plugins().presets)
@@ -31,6 +31,7 @@ class Published:
     lr: float
     gain: float
     final_lr: float
+    final_weight_decay: float = 0.05
     shared: bool = False
 
 
@@ -38,8 +39,8 @@ OFFICIAL = {
     "var-d16": Published(310_283_520, 680, 256, 0.0667, 200, 768, 1e-4, 1e-3, 0.1),
     "var-d20": Published(600_917_136, 680, 256, 0.0833, 250, 768, 1e-4, 1e-3, 0.1),
     "var-d24": Published(1_033_399_360, 680, 256, 0.1, 350, 768, 8e-5, 1e-4, 0.01),
-    "var-d30": Published(2_010_020_356, 680, 256, 0.125, 350, 1024, 8e-5, 1e-5, 0.01),
-    "var-d36": Published(2_353_893_904, 2240, 512, 0.15, 350, 768, 8e-5, 5e-6, 0.01, shared=True),
+    "var-d30": Published(2_010_020_356, 680, 256, 0.125, 350, 1024, 8e-5, 1e-5, 0.01, 0.08),
+    "var-d36": Published(2_353_893_904, 2240, 512, 0.15, 350, 768, 8e-5, 5e-6, 0.01, 0.08, shared=True),
 }
 
 
@@ -88,7 +89,7 @@ def test_recipes_are_the_published_ones(name):
     config, published = composed(name), OFFICIAL[name]
     train = config.train.transformer
     assert train.batch == published.batch
-    assert train.lr == pytest.approx(published.lr * train.batch / 256)
+    assert peak(train) == pytest.approx(published.lr * train.batch / 256)
     assert train.steps == pytest.approx(published.epochs * IMAGENET / train.batch, rel=1e-3)
     assert train.final_lr == published.final_lr
     assert config.transformer.params["gain_init"] == published.gain
@@ -99,6 +100,8 @@ def test_recipes_are_the_published_ones(name):
     assert (config.augment.scale, config.augment.flip) == (1.125, False)
     assert learning_rate(0, train) == 0.005
     assert learning_rate(train.steps, train) == pytest.approx(published.final_lr)
+    assert weight_decay(0, train) == pytest.approx(0.05)
+    assert weight_decay(train.steps - 1, train) == pytest.approx(published.final_weight_decay)
 
 
 @pytest.mark.parametrize("name", OFFICIAL)

@@ -436,6 +436,27 @@ def test_dropout_is_for_training_alone():
     assert not torch.allclose(model(inputs, condition, schedule, attend), expected, atol=1e-2)
 
 
+def test_checkpointing_has_the_same_gradients_and_keeps_less():
+    schedule = Schedule.of([1, 2, 4])
+    inputs, condition = batch(schedule)
+
+    def trained(checkpointing):
+        model = tiny(schedule, drop_path=0.5, dropout=0.1, checkpointing=checkpointing).train()
+        kept = []
+        torch.manual_seed(0)
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda tensor: kept.append(tensor.nbytes) or tensor, lambda tensor: tensor
+        ):
+            loss = model(inputs, condition, schedule, attend).square().mean()
+        loss.backward()
+        return {name: parameter.grad for name, parameter in model.named_parameters()}, sum(kept)
+
+    (expected, all_kept), (gradients, kept) = trained(False), trained(True)
+    assert gradients.keys() == expected.keys()
+    assert all(torch.equal(gradients[name], expected[name]) for name in expected)
+    assert kept < all_kept / 5
+
+
 def test_what_it_cannot_do_is_refused():
     schedule = Schedule.of([1, 2])
     model = tiny(schedule)

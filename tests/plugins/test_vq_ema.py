@@ -52,6 +52,15 @@ def test_codes_are_the_nearest_entries_of_the_codebook_before_its_update():
     assert quantized.penalty == 0
 
 
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_vectors_that_are_not_finite_teach_nothing(bad):
+    quantizer = build(ENTRIES)
+    quantizer(BATCH)
+    before = copy.deepcopy(quantizer.state_dict())
+    quantizer(torch.tensor([[1.0, 0.0], [bad, 0.0]]))
+    assert all(torch.equal(value, before[name]) for name, value in quantizer.state_dict().items())
+
+
 def test_two_updates_by_hand():
     quantizer = build(ENTRIES, decay=0.75, restart_below=0)
     quantizer(BATCH)  # entries without a past become the means of their vectors

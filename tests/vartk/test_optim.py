@@ -3,7 +3,7 @@ import torch
 from tiny import tiny_model
 
 from vartk.config import StageConfig
-from vartk.engine.training.optim import build_optimizer, build_scheduler, learning_rate
+from vartk.engine.training.optim import build_optimizer, learning_rate, set_rates, weight_decay
 
 
 def decayed(module):
@@ -67,14 +67,32 @@ def test_learning_rate_at_its_bounds(warmup, flat):
     assert rates[0] == (0.005 if warmup else 1)
 
 
-def test_the_scheduler_sets_the_rate_of_each_step():
-    module = torch.nn.Linear(2, 2)
+def test_the_rate_of_each_step_is_set():
     config = StageConfig(steps=4, warmup=0.5, final_lr=0.5, lr=1e-2)
-    optimizer = build_optimizer(module, config)
-    scheduler = build_scheduler(optimizer, config)
+    optimizer = build_optimizer(torch.nn.Linear(2, 2), config)
     rates = []
-    for _ in range(4):
-        rates.append({group["lr"] for group in optimizer.param_groups})
-        optimizer.step()
-        scheduler.step()
-    assert [rate for [rate] in rates] == pytest.approx([5e-5, 5.025e-3, 1e-2, 7.5e-3])
+    for step in range(4):
+        rates.append(set_rates(optimizer, step, config))
+        assert [group["lr"] for group in optimizer.param_groups] == [rates[-1]] * 2
+    assert rates == pytest.approx([5e-5, 5.025e-3, 1e-2, 7.5e-3])
+
+
+def test_the_rate_grows_with_the_batch():
+    config = StageConfig(lr=1e-4, lr_scaling=True, batch=768, warmup=0)
+    optimizer = build_optimizer(torch.nn.Linear(2, 2), config)
+    assert set_rates(optimizer, 0, config) == pytest.approx(3e-4)
+
+
+def test_weight_decay_rises_along_a_cosine():
+    config = StageConfig(steps=101, weight_decay=0.0, final_weight_decay=0.08)
+    assert [weight_decay(step, config) for step in (0, 25, 50, 100)] == pytest.approx(
+        [0, 0.08 * (1 - 0.5**0.5) / 2, 0.04, 0.08]
+    )
+    optimizer = build_optimizer(torch.nn.Linear(2, 2), config)  # a matrix, and a bias that does not decay
+    for step in (0, 100):
+        set_rates(optimizer, step, config)
+    assert {group["params"][0].ndim: group["weight_decay"] for group in optimizer.param_groups} == {
+        2: 0.08,
+        1: 0,
+    }
+    assert weight_decay(5, StageConfig(weight_decay=0.05)) == 0.05

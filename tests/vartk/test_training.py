@@ -93,7 +93,12 @@ def test_the_transformer_learns(stage_two):
     assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
     assert 0 <= values(run, "accuracy")[-1] <= 1
     by_scale = [values(run, f"val_loss_{k}")[-1] for k in range(3)]
-    mean = sum(loss * size for loss, size in zip(by_scale, (1, 4, 16), strict=True)) / 21
+    sizes = (1, 4, 16)
+    mean = sum(loss * size for loss, size in zip(by_scale, sizes, strict=True)) / 21
+    for line in (line for line in run.metrics() if "loss" in line):
+        parts = [line[f"loss_{k}"] for k in range(3)]
+        total = sum(loss * size for loss, size in zip(parts, sizes, strict=True)) / 21
+        assert line["loss"] == pytest.approx(total, rel=1e-5)
     assert values(run, "val_loss")[-1] == pytest.approx(mean, rel=1e-5)
 
 
@@ -209,7 +214,7 @@ def test_the_losses_are_those_of_the_configuration(images):
     )
 
 
-def test_a_loss_that_is_not_finite_stops_the_run(images, tmp_path):
+def test_a_run_that_diverges_is_stopped(images, tmp_path):
     overrides = {
         "train.tokenizer.lr": 1e20,
         "train.tokenizer.warmup": 0,
@@ -217,11 +222,9 @@ def test_a_loss_that_is_not_finite_stops_the_run(images, tmp_path):
         "train.tokenizer.steps": 30,
     }
     with pytest.raises(
-        VartkError, match=r"step \d+: the loss is \S+ and its gradient \S+; the last"
-    ) as error:
+        VartkError, match=r"step \d+: the loss is \S+ and its gradient \S+; 10 steps in a row"
+    ):
         train_tokenizer(tiny_composed(images, **overrides), tmp_path / "run", reporter=Quiet(), device="cpu")
-    step = int(str(error.value).split()[1].rstrip(":"))
-    assert f"the last checkpoint is step-{step - 1:08d}. Try a lower train.tokenizer.lr" in str(error.value)
 
 
 def test_an_existing_run_is_not_overwritten(images, stage_one):

@@ -80,7 +80,8 @@ class TrainingBar:
 
     def step(self, step: int, values: Mapping[str, float]) -> None:
         """Show the numbers of a step."""
-        names = [name for name in values if name not in ("lr", "grad_norm", "images_per_second")]
+        hidden = ("lr", "grad_norm", "images_per_second")
+        names = [name for name in values if name not in hidden and name[-1].isalpha()]  # not those of a scale
         text = " ".join(f"{name} {values[name]:.4g}" for name in names)
         self._bar.update(step, f"{text} lr {values['lr']:.2g} {values['images_per_second']:.1f} img/s")
 

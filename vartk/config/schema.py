@@ -83,17 +83,26 @@ class StageConfig:
 
     steps: int = param(100_000, "optimizer steps", low=1)
     batch: int = param(64, "images a step", low=1)
+    accumulate: int = param(1, "equal parts of the batch that are computed one after the other", low=1)
     lr: float = param(1e-4, "peak learning rate", above=0)
+    lr_scaling: bool = param(False, "`lr` is for a batch of 256 and grows in proportion with it")
     final_lr: float = param(0.1, "the last learning rate, as a share of the peak", low=0, high=1)
     warmup: float = param(0.02, "share of the steps in which the rate rises", low=0, high=1)
     flat: float = param(0.0, "share of the steps at the peak, before the rate falls", low=0, high=1)
     betas: tuple[float, float] = param((0.9, 0.95), "AdamW's moment decays", low=0, high=0.99999)
     weight_decay: float = param(0.05, "decay of matrices; vectors, biases and positions have none", low=0)
+    final_weight_decay: float | None = param(
+        None, "the last weight decay, reached along a cosine; that of the start where not given", low=0
+    )
     clip: float = param(2.0, "largest gradient norm; 0 is off", low=0)
     ema: float = param(
         0.0, "decay of the averaged weights that are saved and sampled; 0 is off", low=0, high=1
     )
-    precision: str = param("fp32", "arithmetic of the forward pass", choices=("fp32", "bf16"))
+    precision: str = param("fp32", "arithmetic of the forward pass", choices=("fp32", "bf16", "fp16"))
+    compile: bool = param(False, "compile the training step with torch.compile")
+    max_skipped: int = param(
+        10, "steps in a row without a finite loss and gradient, which are skipped, that end the run", low=1
+    )
     seed: int = param(0, "decides the initial weights, the order of the data and every draw", low=0)
     workers: int = param(0, "processes that load images; 0 loads them in the training process", low=0)
     log_every: int = param(10, "steps between lines of metrics", low=1)

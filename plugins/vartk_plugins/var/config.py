@@ -33,3 +33,6 @@ class VarConfig:
         1e-3, "factor on the initial AdaLN gains (1e-4 for d24, 1e-5 for d30, 5e-6 for d36)", low=0
     )
     norm_eps: float = param(1e-6, "epsilon of the layer norms", above=0)
+    checkpointing: bool = param(
+        False, "compute each block a second time in the backward pass: less memory, more time"
+    )

@@ -11,6 +11,7 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from vartk_registry import MaskSpec, Unsupported, VartkError
 from vartk_registry.interfaces import CacheStrategy, CodeSpace, Condition, Schedule
@@ -53,6 +54,7 @@ class VarTransformer(nn.Module):
         dropout: float,
         gain_init: float,
         norm_eps: float,
+        checkpointing: bool,
     ) -> None:
         super().__init__()
         self.width = 64 * depth if width is None else width
@@ -65,6 +67,7 @@ class VarTransformer(nn.Module):
         self.schedule = schedule
         self.space = space
         self.norm_eps = norm_eps
+        self.checkpointing = checkpointing
         last_drop = 0.1 * depth / 24 if drop_path is None else drop_path
         self.start_position = nn.Parameter(torch.empty(1, schedule.sizes[0], self.width))
         self.position = nn.Parameter(torch.empty(1, schedule.total, self.width))
@@ -106,7 +109,10 @@ class VarTransformer(nn.Module):
         attend_masked = partial(attend, mask=MaskSpec.scale_causal(schedule))
         block_condition = self.block_condition(vector_BC)
         for block in self.blocks:
-            x_BLC = block(x_BLC, block_condition, attend_masked)
+            if self.checkpointing and torch.is_grad_enabled():
+                x_BLC = checkpoint(block, x_BLC, block_condition, attend_masked, use_reentrant=False)
+            else:
+                x_BLC = block(x_BLC, block_condition, attend_masked)
         return self.logits(x_BLC, self.head_modulate(vector_BC))
 
     def begin(

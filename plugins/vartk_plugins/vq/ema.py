@@ -54,6 +54,8 @@ class EMAVectorQuantizer(VectorQuantizer):
     def _update(self, vectors_ND: torch.Tensor, codes_N: torch.Tensor) -> None:
         """Move the averages: with N_i the hits and e_i the entry, N_i e_i is the paper's m_i."""
         sums_VD, shares_V = self._shares(vectors_ND, codes_N)
+        if not sums_VD.isfinite().all():  # such a step is skipped, and averages would never recover
+            return
         self.hits.lerp_(shares_V, 1 - self.decay)
         news_VD = (1 - self.decay) * (sums_VD - shares_V[:, None] * self.codebook.weight)
         self.codebook.weight += news_VD / self.hits[:, None].clamp_min(torch.finfo(torch.float32).tiny)

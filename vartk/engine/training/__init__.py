@@ -1,7 +1,8 @@
 """Training: two stages, one loop."""
 
-from .loop import Reporter, Stage, train
+from .loop import Reporter, train
 from .run import Run
+from .stage import Stage
 from .tokenizer import TokenizerStage
 from .transformer import TransformerStage
 

@@ -7,9 +7,9 @@ import json
 import random
 import shutil
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import torch.distributed.checkpoint as dcp
@@ -24,22 +24,37 @@ from ...files import whole_folder
 CHECKSUMS = "sha256.json"
 
 
+class Stateful(Protocol):
+    """What can be saved and taken up again."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return its state; tensors and plain values."""
+        ...
+
+    def load_state_dict(self, state: Any, /) -> Any:
+        """Take a state up."""
+        ...
+
+
 def save(
     folder: Path,
     step: int,
     module: nn.Module,
     optimizer: torch.optim.Optimizer,
-    ema: nn.Module | None,
+    others: Mapping[str, Stateful],
     keep: int,
 ) -> None:
     """Write the state after `step` steps as `folder`/step-N, then remove all but the last `keep`.
+
+    Args:
+        others: what else is part of the state, by name.
 
     Raises:
         VartkError: it could not be written; the older checkpoints are all still there.
     """
     with whole_folder(folder / f"step-{step:08d}") as aside:
         try:
-            _alone(dcp.save, _state(step, module, optimizer, ema), aside)
+            _alone(dcp.save, _state(step, module, optimizer, others), aside)
         except CheckpointException as error:
             raise OSError(_cause(error)) from error
         (aside / CHECKSUMS).write_text(json.dumps(_checksums(aside)))
@@ -56,7 +71,7 @@ def resume(
     folder: Path,
     module: nn.Module,
     optimizer: torch.optim.Optimizer,
-    ema: nn.Module | None,
+    others: Mapping[str, Stateful],
     event: Callable[[str], None],
 ) -> int:
     """Load the newest checkpoint that is not damaged, random states too, and return its step.
@@ -76,7 +91,7 @@ def resume(
         if damaged:
             raise VartkError(f"every checkpoint in {folder} is damaged; start a new run")
         return 0
-    state = _state(0, module, optimizer, ema)
+    state = _state(0, module, optimizer, others)
     try:
         _alone(dcp.load, state, found[-1])
     except CheckpointException as error:
@@ -85,8 +100,9 @@ def resume(
             "settings that the run began with"
         ) from error
     set_state_dict(module, optimizer, model_state_dict=state["module"], optim_state_dict=state["optimizer"])
-    if ema is not None:
-        ema.load_state_dict(state["ema"])
+    for name, other in others.items():
+        if state[name]:  # a gradient scaler that is off has no state, and takes none
+            other.load_state_dict(state[name])
     _restore_random(state["random"])
     for path in damaged:  # the run will write them again
         shutil.rmtree(path)
@@ -94,15 +110,15 @@ def resume(
 
 
 def _state(
-    step: int, module: nn.Module, optimizer: torch.optim.Optimizer, ema: nn.Module | None
+    step: int, module: nn.Module, optimizer: torch.optim.Optimizer, others: Mapping[str, Stateful]
 ) -> dict[str, Any]:
     weights, optimizer_state = get_state_dict(module, optimizer)
     return {
         "step": step,
         "module": weights,
         "optimizer": optimizer_state,
-        "ema": ema.state_dict() if ema is not None else {},
         "random": _random_state(),
+        **{name: other.state_dict() for name, other in others.items()},
     }
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
 from torch import nn
-from torch.optim.lr_scheduler import LambdaLR
 
 from ...config import StageConfig
+
+BASE_BATCH = 256
+"""The batch that `lr` is for, where it is scaled."""
 
 FIRST_RATE = 0.005
 """The learning rate that warm-up starts from, as a share of the peak (VAR's recipe)."""
@@ -31,12 +34,31 @@ def build_optimizer(module: nn.Module, config: StageConfig) -> torch.optim.Optim
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:
             groups[parameter.ndim <= 1 or name in undecayed]["params"].append(parameter)
-    return create_optimizer_v2(groups, opt="adamw", lr=config.lr, betas=(b1, b2))
+    return create_optimizer_v2(groups, opt="adamw", lr=peak(config), betas=(b1, b2))
 
 
-def build_scheduler(optimizer: torch.optim.Optimizer, config: StageConfig) -> LambdaLR:
-    """Return a scheduler that sets `learning_rate` of each step."""
-    return LambdaLR(optimizer, lambda step: learning_rate(step, config))
+def set_rates(optimizer: torch.optim.Optimizer, step: int, config: StageConfig) -> float:
+    """Set what the step after `step` steps takes: weight decay, and the learning rate, which is returned."""
+    rate = peak(config) * learning_rate(step, config)
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    decayed = optimizer.param_groups[0]
+    decayed["weight_decay"] = weight_decay(step, config)
+    return rate
+
+
+def peak(config: StageConfig) -> float:
+    """Return the peak learning rate: linear in the batch with `lr_scaling` (arXiv 1706.02677)."""
+    return config.lr * config.batch / BASE_BATCH if config.lr_scaling else config.lr
+
+
+def weight_decay(step: int, config: StageConfig) -> float:
+    """Return the weight decay of a step: from the first to the last along half a cosine."""
+    first, last = config.weight_decay, config.final_weight_decay
+    if last is None:
+        return first
+    passed = min(step / max(config.steps - 1, 1), 1.0)
+    return last + (first - last) * (1 + math.cos(math.pi * passed)) / 2
 
 
 def learning_rate(step: int, config: StageConfig) -> float:

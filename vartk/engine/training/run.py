@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,11 +61,12 @@ class Run:
             with whole_file(path) as aside:
                 aside.write_text(text)
 
-    def log(self, values: dict[str, Any]) -> None:
-        """Append one line of metrics."""
+    def log(self, values: Mapping[str, float]) -> None:
+        """Append one line of metrics; what is not finite becomes null, as JSON has no word for it."""
+        line = {name: value if math.isfinite(value) else None for name, value in values.items()}
         try:
             with self._metrics.open("a") as file:
-                file.write(json.dumps(values) + "\n")
+                file.write(json.dumps(line) + "\n")
         except OSError as error:
             raise VartkError(f"{self._metrics} could not be written: {error.strerror}") from error
 

@@ -52,7 +52,7 @@ class TransformerStage:
             yield codes.to(device).long(), conditions.to(device)
 
     def loss(self, module: nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, Any]]:
-        """Return the mean cross-entropy over all tokens, and how well each end of the scales is met."""
+        """Return the mean cross-entropy over all tokens, and how well each scale is met."""
         codes, conditions = batch
         if module.training and self.train.label_drop:
             dropped = torch.rand(len(codes), device=codes.device) < self.train.label_drop
@@ -63,6 +63,7 @@ class TransformerStage:
             "loss_last": losses[:, last].mean(),
             "accuracy": hits.mean(),
             "accuracy_last": hits[:, last].mean(),
+            **self._by_scale("loss", losses.mean(0)),
         }
         return losses.mean(), {name: value.detach() for name, value in parts.items()}
 
@@ -80,11 +81,8 @@ class TransformerStage:
             for total, values in zip(sums, made, strict=True):
                 total += values.double().sum(0).cpu()
         loss, accuracy = (total / count for total in sums)
-        scales = {
-            f"loss_{k}": loss[start:stop].mean().item()
-            for k, (start, stop) in enumerate(self.model.schedule.spans)
-        }
-        return {"loss": loss.mean().item(), "accuracy": accuracy.mean().item(), **scales}
+        means = {"loss": loss.mean(), "accuracy": accuracy.mean(), **self._by_scale("loss", loss)}
+        return {name: value.item() for name, value in means.items()}
 
     @torch.no_grad()
     def preview(self, module: Any, device: torch.device) -> torch.Tensor:
@@ -100,6 +98,11 @@ class TransformerStage:
         tokenizer = self.model.tokenizer.state_dict()  # type: ignore[attr-defined]
         with whole_folder(folder, replace=True) as aside:
             write_model(aside, model_part(self.config), tokenizer, weights, _card(self.config))
+
+    def _by_scale(self, name: str, values_L: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return the mean of each scale's tokens, as NAME_0, NAME_1 and so on."""
+        scales = values_L.split(self.model.schedule.sizes)
+        return {f"{name}_{k}": values.mean() for k, values in enumerate(scales)}
 
     def _losses(
         self, module: Any, codes: torch.Tensor, conditions: torch.Tensor, smoothing: float

@@ -1,0 +1,44 @@
+"""What the training loop needs of a stage of training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+from ...config import StageConfig
+
+
+class Stage(Protocol):
+    """One of the trainings that the loop can do."""
+
+    name: str
+    module: nn.Module
+
+    @property
+    def train(self) -> StageConfig:
+        """How it is trained."""
+        ...
+
+    def batches(self, start: int, device: torch.device) -> Iterator[Any]:
+        """Yield the batch of each step from `start` to the last: a tensor [B, ...], or a tuple of such."""
+        ...
+
+    def loss(self, module: nn.Module, batch: Any) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Return the scalar to descend, a mean over the batch, and numbers to report."""
+        ...
+
+    def validate(self, module: nn.Module, device: torch.device) -> dict[str, float]:
+        """Return numbers about held-out data; none where there is no such data."""
+        ...
+
+    def preview(self, module: nn.Module, device: torch.device) -> torch.Tensor:
+        """Return a picture [3, H, W] in [0, 1] that shows what the model can do."""
+        ...
+
+    def export(self, weights: Mapping[str, torch.Tensor], folder: Path) -> None:
+        """Write the model folder."""
+        ...
