@@ -17,12 +17,12 @@ from vartk_registry import discover
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "examples" / "vartk-hello"
 PAGES = [
-    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md")),
     *sorted((ROOT / "docs").glob("*.md")),
 ]
 RUN = ("list", "show", "plugins", "config")
 """Commands that finish in no time and touch no file; the others are parsed, and their settings checked."""
-NOT_OURS = ("pip", "pytest")
+NOT_OURS = ("pip", "pytest", "tar")
 EXCERPT = re.compile(r"# (vartk_hello/\w+\.py|pyproject\.toml)\n")
 """The first line of a block that is quoted from the example."""
 
@@ -43,6 +43,8 @@ def commands(page):
             found.append(line[: line.index("&&")])
             line = line[line.index("&&") + 1 :]
         found.append(line)
+    # what torchrun starts is a command of ours
+    found = [line[line.index("vartk") :] if line[:1] == ["torchrun"] else line for line in found]
     return [line for line in found if line]
 
 

@@ -22,7 +22,13 @@ BUILTINS = tuple(
         "samplers",
         "emoji64",
         "folder",
+        "webdataset",
+        "discriminators",
         "image_metrics",
+        "distribution_metrics",
+        "elite",
+        "lpips",
+        "loggers",
         "original_var",
         "presets",
     )

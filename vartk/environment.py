@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from .components import plugins
 
@@ -28,7 +30,7 @@ def environment() -> Iterator[tuple[str, str]]:
 
     yield "python", platform.python_version()
     yield "system", f"{platform.system()} {platform.release()} {platform.machine()}"
-    yield "processors", f"{os.cpu_count()}, torch uses {torch.get_num_threads()} threads"
+    yield "processors", f"{os.cpu_count()} x {_processor()}, torch uses {torch.get_num_threads()} threads"
     for package in PACKAGES:
         yield package, package_version(package)
     yield "device", torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
@@ -44,6 +46,15 @@ def environment() -> Iterator[tuple[str, str]]:
         if not report.ok:
             yield f"plugin {report.name}", f"failed: {report.error}"
     yield from found.environment()
+
+
+def _processor() -> str:
+    """Return the processor's model; Linux keeps it in a file."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 def package_version(name: str) -> str:

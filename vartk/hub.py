@@ -47,8 +47,8 @@ def find_model(name: str | Path) -> Path:
     """Return the folder of a model.
 
     Args:
-        name: a model folder, a training run's folder, a preset with published weights ("var-d16"), or a
-            model folder on the Hugging Face hub ("owner/name").
+        name: a model folder, a training run's folder, a preset with a model in the box ("emoji64") or with
+            published weights ("var-d16"), or a model folder on the Hugging Face hub ("owner/name").
 
     Raises:
         VartkError: there is no such model, or it cannot be downloaded; the message says what to do.
@@ -60,6 +60,8 @@ def find_model(name: str | Path) -> Path:
         if (candidate / CONFIG).is_file():
             return candidate
     preset = plugins().presets.get(str(name))
+    if preset is not None and preset.model is not None:
+        return preset.model
     if preset is not None and preset.weights is not None:
         return _published(preset, preset.weights)
     if folder.is_dir():
@@ -70,7 +72,7 @@ def find_model(name: str | Path) -> Path:
         )
     if _HUB_ID.fullmatch(str(name)):
         return _from_hub(str(name))
-    published = [p.name for p in plugins().presets.values() if p.weights is not None]
+    published = [p.name for p in plugins().presets.values() if p.model or p.weights]
     raise VartkError(
         f"no model {str(name)!r}: neither a folder nor a published name{suggestion(str(name), published)}"
     )

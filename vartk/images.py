@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFont
 
 from vartk_registry import VartkError
+from vartk_registry.images import read_rgb, why_unreadable
 
 from .files import whole_file
 
@@ -33,17 +34,11 @@ def save_image(image: torch.Tensor | Image.Image, path: Path) -> None:
 def open_image(path: Path) -> Image.Image:
     """Read an image file as RGB, upright, transparency on white; `VartkError` if missing or damaged."""
     try:
-        with Image.open(path) as file:
-            image = ImageOps.exif_transpose(file)
+        return read_rgb(path)
     except FileNotFoundError as error:
         raise VartkError(f"there is no image {path}") from error
     except Exception as error:  # on broken files Pillow's readers raise errors of any type
-        raise VartkError(f"{path} is not an image that can be read: {error}") from error
-    if image.mode.startswith("I"):  # 16-bit grey, which Pillow would clip to white
-        image = image.convert("I").point(lambda value: value / 256).convert("L")
-    if image.has_transparency_data:
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
-    return image.convert("RGB")
+        raise VartkError(f"{path} is not an image that can be read: {why_unreadable(error)}") from error
 
 
 def enlarged(images: torch.Tensor, side: int = 96) -> torch.Tensor:

@@ -57,7 +57,22 @@ KINDS: dict[str, Kind] = {
         ),
         Kind("sampler", "logits to codes", f"{_INTERFACES}.sampler:Sampler"),
         Kind("dataset", "images with labels or captions", f"{_INTERFACES}.dataset:ImageDataset"),
+        Kind(
+            "feature",
+            "a frozen network that sees how images differ",
+            f"{_INTERFACES}.feature:Feature",
+        ),
+        Kind(
+            "discriminator",
+            "tells images from reconstructions while a tokenizer is trained",
+            f"{_INTERFACES}.discriminator:Discriminator",
+        ),
         Kind("metric", "a number about images", f"{_INTERFACES}.metric:Metric"),
+        Kind(
+            "logger",
+            "shows a training run's numbers and pictures elsewhere",
+            f"{_INTERFACES}.logger:Logger",
+        ),
         Kind(
             "importer",
             "reads another project's checkpoints",

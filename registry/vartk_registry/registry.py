@@ -68,6 +68,12 @@ class Registry:
         """Return the modules that a component requires and that are not installed."""
         return [name for name in spec.requires if not _importable(name)]
 
+    def require(self, spec: ComponentSpec) -> None:
+        """Raise `MissingRequirement` where a component's library is not installed; it has the hint."""
+        if absent := self.missing(spec):
+            hint = f"; {spec.install_hint}" if spec.install_hint else ""
+            raise MissingRequirement(f"{spec.kind} {spec.name!r} needs {', '.join(absent)}{hint}")
+
     def params(self, kind: str, name: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return a component's parameters: its defaults with `params` merged in, checked and typed.
 
@@ -90,9 +96,7 @@ class Registry:
         """
         spec = self.find(kind, name)
         arguments = self.params(kind, name, params)
-        if absent := self.missing(spec):
-            hint = f"; {spec.install_hint}" if spec.install_hint else ""
-            raise MissingRequirement(f"{kind} {name!r} needs {', '.join(absent)}{hint}")
+        self.require(spec)
         target: Callable[..., Any] = self._attribute(spec, spec.target)
         built = target(**arguments, **runtime)
         interface = self._attribute(spec, KINDS[kind].interface)

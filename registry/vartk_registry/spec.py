@@ -83,12 +83,17 @@ class Weights:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PresetSpec:
-    """A named configuration file, which `extends` and `vartk train` take by name."""
+    """A named configuration file, which `extends` and `vartk train` take by name.
+
+    Where a trained model of it can be had, its name loads that: `model` is the folder of one that the
+    distribution holds, `weights` says where one is published.
+    """
 
     name: str
     path: Path
     summary: str
     weights: Weights | None = None
+    model: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,11 +79,12 @@ def test_it_is_the_definition(registry, name, mask):
 
 @masks
 @pytest.mark.parametrize("head_dim", [1, 7, 64])
-def test_sdpa_equals_eager_with_gradients(registry, mask, head_dim):
+@pytest.mark.parametrize("dense", [False, True], ids=["a call a segment", "dense"])
+def test_sdpa_equals_eager_with_gradients(registry, mask, head_dim, dense):
     results = []
-    for name in ("eager", "sdpa"):
+    for name, params in (("eager", {}), ("sdpa", {"dense": dense})):
         inputs = [x.requires_grad_() for x in tensors(mask, head_dim=head_dim, dtype=torch.float64)]
-        out = attention(registry.build("attention", name, {}), *inputs, mask=mask, scale=0.25)
+        out = attention(registry.build("attention", name, params), *inputs, mask=mask, scale=0.25)
         weight = torch.randn(out.shape, generator=torch.Generator().manual_seed(1))
         results.append([out, *torch.autograd.grad((out * weight).sum(), inputs)])
     for expected, actual in zip(*results, strict=True):

@@ -160,30 +160,6 @@ def test_truncated_images_alone_are_an_error(tmp_path):
         everything(tmp_path)[0]
 
 
-def test_pixels_are_upright_rgb_on_white(tmp_path):
-    Image.new("RGBA", (4, 4), (255, 0, 0, 0)).save(tmp_path / "1 clear.png")
-    palette = Image.new("P", (4, 4), 1)
-    palette.putpalette([0, 0, 0, 0, 0, 255])
-    palette.save(tmp_path / "2 palette.gif", transparency=1)
-    # two 16-bit greys: black and one half
-    grey = np.array([[0, 32768]] * 4, dtype=np.uint16).repeat(4, axis=1)
-    Image.fromarray(grey).save(tmp_path / "3 deep.png")
-    exif = Image.Exif()
-    exif[0x0112] = 6  # the camera was turned: rotate by 90 degrees clockwise
-    half = Image.new("RGB", (16, 8), RED)
-    half.paste(BLUE, (8, 0, 16, 8))
-    half.save(tmp_path / "4 turned.png", exif=exif)
-    Image.new("CMYK", (4, 4), (0, 0, 0, 255)).save(tmp_path / "5 print.jpg")
-    dataset = everything(tmp_path)
-    images = [example.image for example in dataset]
-    assert {image.mode for image in images} == {"RGB"}
-    assert images[0].getpixel((0, 0)) == images[1].getpixel((0, 0)) == (255, 255, 255)
-    assert [images[2].getpixel((x, 0)) for x in (0, 7)] == [(0, 0, 0), (128, 128, 128)]
-    assert images[3].size == (8, 16)
-    assert [images[3].getpixel((4, y)) for y in (0, 15)] == [RED, BLUE]
-    assert images[4].getpixel((0, 0)) == (0, 0, 0)
-
-
 def test_a_path_is_needed(tmp_path):
     with pytest.raises(VartkError, match="needs path"):
         REGISTRY.build("dataset", "folder", {}, split="train")

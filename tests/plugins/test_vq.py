@@ -1,7 +1,9 @@
+import copy
 import math
 
 import pytest
 import torch
+from tiny_tokenizer import SCHEDULE, build_tokenizer, smooth_images, train
 
 from vartk_plugins.vq import quantizer as module
 from vartk_registry import ParamErrors, discover
@@ -110,3 +112,51 @@ def test_code_loss_by_hand_is_float32_for_half_logits():
 def test_a_codebook_needs_two_entries():
     with pytest.raises(ParamErrors, match="classes=1 is out of range"):
         REGISTRY.build("quantizer", "vq", {"classes": 1}, dim=4)
+
+
+def test_nothing_is_drawn_or_kept_without_restarts():
+    quantizer = build("vq", ENTRIES).train()
+    before = torch.get_rng_state()
+    quantizer(VECTORS)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert quantizer.state_dict().keys() == {"codebook.weight"}
+    assert quantizer.codebook.weight.tolist() == ENTRIES
+
+
+def test_dead_entries_become_vectors_of_the_batch():
+    quantizer = build("vq", [[0.0], [100.0], [200.0]], restart_below=0.5).train()
+    vectors = torch.tensor([[1.0], [2.0]], requires_grad=True)
+    quantized = quantizer(vectors)
+    assert quantized.vectors.tolist() == [[0], [0]]  # of the codebook as it was
+    assert quantizer.codebook.weight[0] == 0  # which the optimizer moves
+    assert sorted(quantizer.codebook.weight[1:].flatten().tolist()) == [1, 2]
+    assert quantizer.hits.tolist() == pytest.approx([0.01, 0.01 / 3, 0.01 / 3])
+    quantized.vectors.sum().backward()
+    assert quantizer.codebook.weight.grad.tolist() == [[2], [0], [0]]
+    quantizer(vectors)
+    assert quantizer.hits.tolist() == pytest.approx([0.0099, *[0.99 * 0.01 / 3 + 0.005] * 2])
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_vectors_that_are_not_finite_restart_nothing(bad):
+    quantizer = build("vq", ENTRIES, restart_below=0.5).train()
+    before = copy.deepcopy(quantizer.state_dict())
+    quantizer(torch.tensor([[1.0, 0.0], [bad, 0.0]]))
+    quantizer.eval()(torch.tensor([[1.0, 0.0]]))
+    assert before.keys() == {"codebook.weight", "hits"}
+    assert all(torch.equal(value, before[name]) for name, value in quantizer.state_dict().items())
+
+
+@pytest.mark.parametrize("name", ["vq", "vq-cosine"])
+def test_a_collapsed_codebook_recovers(name):
+    def used(restart_below):
+        tokenizer = build_tokenizer("vq", name, {"classes": 32, "restart_below": restart_below})
+        with torch.no_grad():  # all but one are far away, and of one direction
+            tokenizer.quantizer.codebook.weight[1:] = 100
+        losses = train(tokenizer)
+        assert losses[-1] < losses[0]
+        codes = tokenizer.eval()(smooth_images(), SCHEDULE).codes
+        return len(torch.cat(codes, dim=1).unique())
+
+    assert used(0.0) < 10
+    assert used(0.03) > 16

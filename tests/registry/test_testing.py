@@ -263,7 +263,37 @@ class Squares:
         return Example(Image.new("RGB", (4, 6), (index, 0, 0)), label=index % 2)
 
 
+class Edges(torch.nn.Module):
+    label = "Edges"
+
+    def __init__(self):
+        super().__init__()
+        self.filter = torch.nn.Conv2d(3, 5, 3)
+        self.eval().requires_grad_(False)
+
+    def distance(self, images, reference):
+        return (self.filter(images) - self.filter(reference)).square().mean(dim=(1, 2, 3))
+
+    def pooled(self, images):
+        return self.filter(images).mean((2, 3))
+
+
+class Colours(torch.nn.Module):
+    """A logit for each pixel."""
+
+    def __init__(self, **parameters):
+        super().__init__()
+        self.filter = torch.nn.Conv2d(3, 1, 1)
+        for name, parameter in parameters.items():
+            self.register_parameter(name, parameter)
+
+    def forward(self, images):
+        return self.filter(images)[:, 0]
+
+
 class Difference:
+    takes = "images"
+
     def __init__(self):
         self.total, self.count = 0.0, 0
 
@@ -273,6 +303,28 @@ class Difference:
 
     def compute(self):
         return {"l1": self.total / self.count}
+
+
+class Rows:
+    def __init__(self):
+        self.rows = []
+
+    def log(self, step, values):
+        self.rows.append((step, values))
+
+    def picture(self, step, image):
+        self.rows.append((step, image))
+
+    def close(self):
+        self.rows.append("end")
+
+
+class Shift(Difference):
+    takes = "features"
+
+    def update(self, found, reference):
+        self.total += (found.sum() - reference.sum()).item()
+        self.count += len(found)
 
 
 def check_transformer(transformer, cache=KeepAll):
@@ -297,7 +349,10 @@ CHECKS = {
     "attention": testing.check_attention,
     "cache": testing.check_cache,
     "dataset": testing.check_dataset,
+    "feature": testing.check_feature,
+    "discriminator": testing.check_discriminator,
     "metric": testing.check_metric,
+    "logger": testing.check_logger,
 }
 
 GOOD = [
@@ -313,7 +368,12 @@ GOOD = [
     ("cache", KeepAll),
     ("cache", EveryOther),
     ("dataset", Squares),
+    ("feature", Edges),
+    ("discriminator", Colours),
+    ("discriminator", lambda: Colours(frozen=torch.nn.Parameter(torch.ones(2), requires_grad=False))),
     ("metric", Difference),
+    ("metric", Shift),
+    ("logger", Rows),
 ]
 
 
@@ -490,13 +550,38 @@ BROKEN = {
             "must always give the same example",
         ),
     ],
+    "discriminator": [
+        (lambda: Difference(), "must be a torch.nn.Module"),
+        (broken(Colours, forward=lambda o, a: o(a)[:2]), "logits must have shape (3, 64, 64)"),
+        (broken(Colours, forward=lambda o, a: o(a).mean()), "logits must have shape (3,)"),
+        (broken(Colours, forward=lambda o, a: o(a.detach())), "gradients must reach the images"),
+        (broken(Colours, forward=lambda o, a: o(a) - o(a).mean()), "must not depend on the others"),
+        (lambda: Colours().requires_grad_(False), "must have parameters that are trained"),
+        (lambda: Colours(unused=torch.nn.Parameter(torch.ones(2))), "gradients must reach every parameter"),
+    ],
+    "feature": [
+        (lambda: Difference(), "must be a torch.nn.Module"),
+        (lambda: Edges().train(), "must be built in evaluation mode"),
+        (lambda: Edges().requires_grad_(), "must be frozen"),
+        (broken(Edges, label=""), "label must be a name"),
+        (broken(Edges, distance=lambda o, a, b: o(a, b).mean()), "distance must have shape (3,)"),
+        (broken(Edges, distance=lambda o, a, b: o(a, b) + 1), "the distance of equal images must be 0"),
+        (broken(Edges, distance=lambda o, a, b: 0 * o(a, b)), "of different images must be above 0"),
+        (broken(Edges, pooled=lambda o, a: o(a) / len(a)), "must not depend on the batch"),
+        (broken(Edges, pooled=lambda o, a: a.flatten(1)), "must have one width"),
+    ],
     "metric": [
+        (broken(Difference, takes="pictures"), "takes='pictures' must be"),
         (broken(Difference, compute=lambda o: o()["l1"]), "must return floats by name"),
         (broken(Difference, compute=lambda o: {"l1": torch.nan}), "how the images are batched"),
         (
             broken(Difference, update=lambda o, a, b: o(a[:1], b[:1])),
             "l1 must not depend on how the images are batched",
         ),
+    ],
+    "logger": [
+        (broken(Rows, log=lambda o, step, values: values.clear()), "must leave the numbers"),
+        (broken(Rows, picture=lambda o, step, image: image.mul_(255)), "must leave the image"),
     ],
 }
 
@@ -579,7 +664,7 @@ def registry(monkeypatch):
     return registry
 
 
-BY_NAME = sorted(CHECKS.keys() - {"tokenizer", "transformer"})
+BY_NAME = sorted(CHECKS.keys() - {"tokenizer", "transformer", "logger"})
 
 
 @pytest.mark.parametrize("kind", BY_NAME)

@@ -86,3 +86,38 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.syspath_prepend(site)
     yield write
     plugins.cache_clear()
+
+
+@pytest.fixture
+def eyes(install: Any) -> str:
+    """A feature of a third party, by its name: a small frozen network of random weights."""
+    install(
+        "acme_eyes",
+        """
+        import torch
+        from vartk_registry import ComponentSpec, hookimpl
+
+        @hookimpl
+        def vartk_components():
+            return [ComponentSpec(kind="feature", name="eyes", target="acme_eyes:Eyes", summary="edges")]
+
+        class Eyes(torch.nn.Module):
+            label = "Eyes"
+
+            def __init__(self):
+                super().__init__()
+                with torch.random.fork_rng():
+                    torch.manual_seed(0)
+                    self.edges = torch.nn.Sequential(
+                        torch.nn.Conv2d(3, 6, 3, stride=2), torch.nn.BatchNorm2d(6), torch.nn.ReLU()
+                    )
+                self.eval().requires_grad_(False)
+
+            def distance(self, images, reference):
+                return (self.edges(images) - self.edges(reference)).square().mean(dim=(1, 2, 3))
+
+            def pooled(self, images):
+                return self.edges(images).mean((2, 3))
+        """,
+    )
+    return "eyes"

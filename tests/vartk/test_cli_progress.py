@@ -16,7 +16,7 @@ def terminal(monkeypatch):
     """What a terminal of 80 columns would show."""
     shown = io.StringIO()
     console = Console(file=shown, force_terminal=True, width=80, color_system=None, legacy_windows=False)
-    monkeypatch.setattr(progress, "Console", lambda stderr: console)
+    monkeypatch.setattr(progress, "Console", lambda **_: console)
     return shown
 
 

@@ -51,6 +51,22 @@ def test_from_images_to_samples(vartk, config, tokenizer, tmp_path):
     assert vartk("sample", run / "model", "--out", tmp_path / "more").code == 0
 
 
+def test_both_stages_in_one_go(vartk, refused, config, tmp_path):
+    run, whole = tmp_path / "run", tmp_path / "whole"
+    ran = vartk(
+        "train", "both", config, "train.tokenizer.steps=2", "train.transformer.ema=0.5", "--out", whole
+    )
+    assert ran.code == 0, ran.err
+    assert ran.out.startswith(f"model: {whole / 'transformer' / 'model'}\n")
+    weights = (whole / "transformer" / "model" / "transformer.safetensors").read_bytes()
+    shutil.copytree(whole, run)
+    shutil.rmtree(run / "transformer")  # as if it was stopped between the stages
+    assert vartk("train", "both", config, "train.transformer.ema=0.5", "--out", run, "--resume").code == 0
+    assert (run / "transformer" / "model" / "transformer.safetensors").read_bytes() == weights
+    assert "exists and is not overwritten" in refused("train", "both", config, "--out", run)
+    assert "leave --resume out" in refused("train", "both", config, "--out", tmp_path / "none", "--resume")
+
+
 def test_a_run_folder_keeps_its_configuration_and_where_it_came_from(tokenizer, config):
     names = {path.name for path in tokenizer.iterdir()}
     assert {"config.yaml", "sources.json", "environment.json", "metrics.jsonl", "model", "pictures"} <= names

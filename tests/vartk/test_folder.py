@@ -9,7 +9,7 @@ from tiny import full_disk, tiny_model
 from vartk.components import BUILTINS, plugins
 from vartk.config import model_part
 from vartk.engine.folder import fingerprint, load_model, save_model
-from vartk.files import load_tensors, save_tensors
+from vartk.files import load_tensors
 from vartk_plugins.vq.quantizer import VectorQuantizer
 from vartk_registry import ComponentSpec, VartkError, discover
 
@@ -56,15 +56,19 @@ def test_a_tokenizer_alone(tmp_path):
     assert load_model(tmp_path / "model", plugins()).predictor is None
 
 
-def test_half_precision_files_load_as_float32(saved, tmp_path):
-    folder = copy_of(saved, tmp_path / "half")
+def test_half_precision_files_load_as_float32(tmp_path):
+    model = tiny_model()
+    save_model(model, tmp_path / "half", dtype=torch.float16)
+    save_model(model, tmp_path / "whole")
     for name in ("tokenizer", "transformer"):
-        path = folder / f"{name}.safetensors"
-        save_tensors({key: tensor.half() for key, tensor in load_tensors(path).items()}, path)
-    model = load_model(folder, plugins())
-    assert {parameter.dtype for module in model.modules() for parameter in module.parameters()} == {
-        torch.float32
-    }
+        half, whole = (
+            load_tensors(tmp_path / folder / f"{name}.safetensors") for folder in ("half", "whole")
+        )
+        assert all(torch.equal(half[key], tensor.half()) for key, tensor in whole.items())
+    modules = load_model(tmp_path / "half", plugins()).modules()
+    weights = [tensor for module in modules for tensor in module.state_dict().values()]
+    assert all(tensor.dtype == torch.float32 for tensor in weights)
+    assert all(torch.equal(tensor, tensor.half().float()) for tensor in weights)
 
 
 def test_existing_folders_are_refused(saved):
@@ -119,8 +123,8 @@ def test_the_fingerprint_is_that_of_the_tokenizer_alone(saved, tmp_path):
 class Scaled(VectorQuantizer):
     """A quantizer with a buffer that is computed and not saved."""
 
-    def __init__(self, *, classes, commitment, dim):
-        super().__init__(classes=classes, commitment=commitment, dim=dim)
+    def __init__(self, *, dim, **parameters):
+        super().__init__(dim=dim, **parameters)
         self.register_buffer("scale", torch.linspace(1, 2, dim), persistent=False)
 
     def embed(self, codes):

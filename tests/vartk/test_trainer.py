@@ -10,6 +10,7 @@ from tiny import Quiet, images_folder, tiny_composed, tiny_config, tiny_model
 
 from vartk.components import plugins
 from vartk.config import StageConfig
+from vartk.engine.distributed import ALONE
 from vartk.engine.recipes import open_datasets, train_tokenizer
 from vartk.engine.tokens import Tokens
 from vartk.engine.training import Run, TokenizerStage, TransformerStage, train
@@ -55,6 +56,8 @@ class Line:
     """A stage that fits w x to 0 where w starts at 1: the loss is (w x)^2 / 2, its gradient w x^2."""
 
     name = "tokenizer"
+    parallel = "ddp"
+    opponent = None
 
     def __init__(self, batches, **settings):
         self.train = StageConfig(steps=len(batches), batch=1, warmup=0, weight_decay=0, **settings)
@@ -66,7 +69,7 @@ class Line:
     def weight(self):
         return self.module.weight.item()
 
-    def batches(self, start, device):
+    def batches(self, start, device, world=ALONE):
         return iter(self._batches[start:])
 
     def loss(self, module, batch):

@@ -91,7 +91,11 @@ def test_the_transformer_learns(stage_two):
     losses = values(run, "loss")
     assert losses[0] == pytest.approx(math.log(24), abs=0.1)  # nothing is known at first
     assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
-    assert 0 <= values(run, "accuracy")[-1] <= 1
+    for prefix in ("", "val_"):
+        accuracies = [values(run, f"{prefix}accuracy_{k}")[-1] for k in range(3)]
+        mean = sum(accuracy * size for accuracy, size in zip(accuracies, (1, 4, 16), strict=True)) / 21
+        assert all(0 <= accuracy <= 1 for accuracy in accuracies)
+        assert values(run, f"{prefix}accuracy")[-1] == pytest.approx(mean)
     by_scale = [values(run, f"val_loss_{k}")[-1] for k in range(3)]
     sizes = (1, 4, 16)
     mean = sum(loss * size for loss, size in zip(by_scale, sizes, strict=True)) / 21

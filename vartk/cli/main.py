@@ -24,7 +24,9 @@ COMMANDS = {
     "train": "train a tokenizer or a transformer",
     "tokenize": "write the codes of a dataset, for training a transformer",
     "sample": "sample images",
+    "eval": "measure a model against real images",
     "reconstruct": "encode and decode images",
+    "bench": "measure how fast vartk is on this machine",
     "convert": "make a model folder from the original VAR's files",
 }
 

@@ -20,6 +20,8 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
+from .terminal import silent
+
 LINES = 10
 """The lines that stand for a bar outside a terminal, beside the one a minute."""
 
@@ -60,7 +62,7 @@ class _Details(ProgressColumn):
 @contextmanager
 def bars() -> Iterator[Callable[[str, int], Bar]]:
     """Give a function that adds a bar, by title and total, to those shown while the block runs."""
-    console = Console(stderr=True)
+    console = Console(stderr=True, quiet=silent())
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=16, table_column=Column(no_wrap=True)),

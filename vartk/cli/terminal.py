@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 
+def silent() -> bool:
+    """Return whether another of several processes speaks for this one: torchrun's first."""
+    return os.environ.get("RANK", "0") != "0"
+
+
 def out(text: str = "") -> None:
     """Print a line of the result."""
-    print(text)
+    if not silent():
+        print(text)
 
 
 def note(text: str) -> None:
     """Print a line about what happens."""
-    print(text, file=sys.stderr, flush=True)
+    if not silent():
+        print(text, file=sys.stderr, flush=True)
 
 
 def error(text: str) -> None:
@@ -38,9 +46,9 @@ def table(rows: Iterable[Sequence[str]], headings: Sequence[str]) -> None:
 def result(values: Mapping[str, Any], as_json: bool, text: str = "") -> None:
     """Print a command's result: lines of text, or one JSON object as the last line."""
     if as_json:
-        print(json.dumps(_finite(values)))
+        out(json.dumps(_finite(values)))
     elif text:
-        print(text)
+        out(text)
 
 
 def _wrapped(lines: Sequence[Sequence[str]]) -> None:

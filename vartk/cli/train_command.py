@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="stage two: predict the codes",
         description="Train a transformer, the second stage: it predicts the codes of a tokenizer.",
     )
-    for stage, run in ((tokenizer, run_tokenizer), (transformer, run_transformer)):
+    both = stages.add_parser(
+        "both",
+        help="one after the other",
+        description="Train a tokenizer, write the codes of the dataset, and train a transformer on them.",
+    )
+    for stage, run in ((tokenizer, run_tokenizer), (transformer, run_transformer), (both, run_both)):
         stage.add_argument("config", metavar="CONFIG", help="a preset or a YAML file")
         add_overrides(stage, "train.tokenizer.steps=1000 dataset.path=photos")
         add_out(stage, "the run folder")
@@ -47,7 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     first = "vartk train tokenizer demo --out runs/tokenizer"
     second = "vartk train transformer demo --tokenizer runs/tokenizer --out runs/transformer"
-    examples(parser, first, second)
+    examples(parser, first, second, "vartk train both emoji64 --out runs/emoji64")
     examples(
         tokenizer,
         first,
@@ -58,6 +64,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         transformer,
         second,
         "vartk train transformer demo --tokenizer runs/tokenizer --out runs/transformer --resume",
+    )
+    examples(
+        both,
+        "vartk train both emoji64 --out runs/emoji64",
+        "vartk train both emoji64 --out runs/emoji64 --resume",
     )
 
 
@@ -80,6 +91,8 @@ def run_tokenizer(arguments: argparse.Namespace) -> int:
 
 def run_transformer(arguments: argparse.Namespace) -> int:
     """Train a transformer."""
+    from vartk_registry import VartkError
+
     from ..engine.recipes import train_transformer
     from ..hub import find_model
     from .progress import TrainingBar, bars
@@ -91,6 +104,11 @@ def run_transformer(arguments: argparse.Namespace) -> int:
         tokens = arguments.out.with_name(f"{arguments.out.name}-tokens")
         if tokens.exists():
             terminal.note(f"using the tokens in {tokens}")
+        elif "RANK" in os.environ:
+            raise VartkError(
+                f"there are no tokens in {tokens}, and several processes do not make them; "
+                f"first: vartk tokenize {arguments.config} --tokenizer {arguments.tokenizer} --out {tokens}"
+            )
         else:
             from .tokenize_command import tokenize_with_bar
 
@@ -102,6 +120,28 @@ def run_transformer(arguments: argparse.Namespace) -> int:
             tokens,
             arguments.out,
             reporter=TrainingBar(add_bar("transformer", composed.config.train.transformer.steps)),
+            device=arguments.device,
+            resume=arguments.resume,
+        )
+    return _done(arguments, model, f"vartk sample {model} --out DIR")
+
+
+def run_both(arguments: argparse.Namespace) -> int:
+    """Train a tokenizer and its transformer."""
+    from ..config import parse_overrides
+    from ..files import refuse_existing
+    from ..tasks.both import train_both
+    from .progress import TrainingBar, bars
+
+    if not arguments.resume:
+        refuse_existing(arguments.out)
+    with bars() as add_bar:
+        model = train_both(
+            arguments.config,
+            parse_overrides(arguments.overrides),
+            arguments.out,
+            add_bar=add_bar,
+            reporter=TrainingBar,
             device=arguments.device,
             resume=arguments.resume,
         )

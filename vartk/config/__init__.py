@@ -3,9 +3,13 @@
 from .compose import Composed, ConfigErrors, Layer, compose, leaves, model_part, plain
 from .schema import (
     AUTO,
+    NO_ADVERSARY,
+    NO_FEATURE,
+    NO_LOGGER,
     OWN,
     AugmentConfig,
     Config,
+    EvalConfig,
     ModelConfig,
     SamplingConfig,
     Slot,
@@ -17,11 +21,15 @@ from .sources import load_layers, nest, parse_overrides, read_yaml
 
 __all__ = [
     "AUTO",
+    "NO_ADVERSARY",
+    "NO_FEATURE",
+    "NO_LOGGER",
     "OWN",
     "AugmentConfig",
     "Composed",
     "Config",
     "ConfigErrors",
+    "EvalConfig",
     "Layer",
     "ModelConfig",
     "SamplingConfig",

@@ -13,6 +13,15 @@ AUTO = "auto"
 OWN = "model"
 """The "schedule" of sampling that stands for the one which the model was made with."""
 
+NO_FEATURE = "none"
+"""The "feature" of a tokenizer's training that stands for no perceptual distance."""
+
+NO_ADVERSARY = "none"
+"""The "discriminator" that stands for a tokenizer's training without an opponent."""
+
+NO_LOGGER = "none"
+"""The "logger" that stands for the run folder's own files alone."""
+
 
 @dataclass(kw_only=True, slots=True)
 class Slot:
@@ -111,6 +120,7 @@ class StageConfig:
     preview_every: int = param(1000, "steps between pictures", low=1)
     save_every: int = param(1000, "steps between checkpoints", low=1)
     keep: int = param(2, "checkpoints kept", low=1)
+    logger: Slot = slot("logger", NO_LOGGER, also=(NO_LOGGER,))
 
 
 @dataclass(kw_only=True, slots=True)
@@ -120,6 +130,18 @@ class TokenizerTraining(StageConfig):
     l1: float = param(0.2, "weight of the mean absolute error", low=0)
     l2: float = param(1.0, "weight of the mean squared error", low=0)
     vq: float = param(1.0, "weight of the quantizer's losses", low=0)
+    perceptual: Slot = slot("feature", NO_FEATURE, also=(NO_FEATURE,))
+    perceptual_weight: float = param(0.1, "weight of the perceptual distance", low=0)
+    adversarial: Slot = slot("discriminator", NO_ADVERSARY, also=(NO_ADVERSARY,))
+    adversarial_weight: float = param(
+        0.4, "length of the adversarial gradient, as a share of the reconstruction's", low=0
+    )
+    adversarial_start: float = param(
+        0.2, "share of the steps before the discriminator and its loss begin", low=0, high=1
+    )
+    discriminator_lr: float = param(
+        1e-4, "the discriminator's peak learning rate, which takes the course of `lr`", above=0
+    )
 
 
 @dataclass(kw_only=True, slots=True)
@@ -129,6 +151,11 @@ class TransformerTraining(StageConfig):
     label_drop: float = param(0.1, "share of the conditions replaced by the null one", low=0, high=1)
     label_smoothing: float = param(0.0, "label smoothing", low=0, high=1)
     attention: Slot = _attention()
+    parallel: str = param(
+        "ddp",
+        "with torchrun: ddp, each process has all weights; fsdp, each keeps a share of them",
+        choices=("ddp", "fsdp"),
+    )
     views: int = param(1, "augmented views of each image that are tokenized", low=1)
 
 
@@ -147,3 +174,10 @@ class Config(ModelConfig):
     dataset: Slot = slot("dataset", "emoji64")
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     train: Training = field(default_factory=Training)
+
+
+@dataclass(kw_only=True, slots=True)
+class EvalConfig(Config):
+    """What an evaluation looks at: an experiment's data, with a feature."""
+
+    feature: Slot = slot("feature", "elite0")

@@ -14,6 +14,7 @@ from vartk_registry import VartkError
 from vartk_registry.interfaces import Example, Grid, ImageDataset
 
 from ..config import AugmentConfig
+from .distributed import ALONE, World
 
 View = tuple[int, int]
 """(pass over the data, index): it names one augmented view of an image."""
@@ -90,20 +91,26 @@ class EndlessBatches:
     """The views of each training step: passes over the data, each in an order of its own.
 
     A step's batch depends on nothing but the seed and the step, so a resumed run goes on exactly.
+    Each process takes an equal share of it.
     """
 
-    def __init__(self, length: int, batch: int, seed: int, start: int, stop: int) -> None:
+    def __init__(
+        self, length: int, batch: int, seed: int, start: int, stop: int, world: World = ALONE
+    ) -> None:
         if not length:
             raise VartkError("the dataset is empty")
         self.length, self.batch, self.seed, self.start, self.stop = length, batch, seed, start, stop
+        self.world = world
 
     def __len__(self) -> int:
         return self.stop - self.start
 
     def __iter__(self) -> Iterator[list[View]]:
         orders: dict[int, list[int]] = {}
+        share = self.batch // self.world.size
         for step in range(self.start, self.stop):
-            places = range(step * self.batch, (step + 1) * self.batch)
+            first = step * self.batch + self.world.rank * share
+            places = range(first, first + share)
             turns = {place // self.length for place in places}
             orders = {turn: orders.get(turn) or self._order(turn) for turn in turns}
             yield [

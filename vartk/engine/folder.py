@@ -58,16 +58,19 @@ def read_model_config(folder: Path, plugins: Plugins) -> ModelConfig:
     return compose(ModelConfig, [Layer(str(path), read_yaml(path))], plugins).config
 
 
-def save_model(model: Model, folder: Path, card: str = "") -> None:
-    """Write a model as a new folder, whole or not at all; `VartkError` if `folder` exists."""
-    predictor = model.predictor
-    with whole_folder(folder) as aside:
+def save_model(model: Model, folder: Path, card: str = "", *, dtype: torch.dtype = torch.float32) -> None:
+    """Write a model as a new folder, whole or not at all; `VartkError` if `folder` exists.
+
+    Args:
+        dtype: of the weights in the files; float16 halves them, and they are read as float32 again.
+    """
+    weights = [
+        {k: t.to(dtype) if t.is_floating_point() else t for k, t in module.state_dict().items()}
+        for module in model.modules()
+    ]
+    with whole_folder(Path(folder)) as aside:
         write_model(
-            aside,
-            model_part(model.config),
-            model.tokenizer.state_dict(),  # type: ignore[attr-defined]
-            predictor.state_dict() if predictor is not None else None,
-            card,
+            aside, model_part(model.config), weights[0], weights[1] if len(weights) > 1 else None, card
         )
 
 

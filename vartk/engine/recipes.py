@@ -15,6 +15,7 @@ from ..components import plugins
 from ..config import Composed, Config, Layer, model_part, plain
 from ..files import refuse_existing
 from .device import as_device
+from .distributed import processes
 from .folder import load_model, new_model, read_model_config
 from .model import Model
 from .tokens import load_tokens, token_classes, tokenize
@@ -38,13 +39,14 @@ def train_tokenizer(
     """Run the first stage in the folder `out`, and return the model folder; errors as `train`."""
     if not resume:
         refuse_existing(out)
-    where, config = as_device(device), composed.config
+    config = composed.config
     datasets = open_datasets(config, reporter.event)
     _name_classes(composed, datasets["train"].classes)
-    torch.manual_seed(config.train.tokenizer.seed)
-    model = new_model(config, plugins(), predictor=False)
-    stage = TokenizerStage(config, model, datasets, plugins().registry)
-    return train(stage, composed, out, reporter=reporter, device=where, resume=resume)
+    with processes(as_device(device)) as (world, own):
+        torch.manual_seed(config.train.tokenizer.seed)
+        model = new_model(config, plugins(), predictor=False)
+        stage = TokenizerStage(config, model, datasets, plugins().registry)
+        return train(stage, composed, out, reporter=reporter, device=own, world=world, resume=resume)
 
 
 def train_transformer(
@@ -64,15 +66,16 @@ def train_transformer(
     """
     if not resume:
         refuse_existing(out)
-    where, config = as_device(device), composed.config
+    config = composed.config
     _agree(config, tokenizer)
     _name_classes(composed, token_classes(tokens))
-    torch.manual_seed(config.train.transformer.seed)
-    model = new_model(config, plugins())
-    _give_tokenizer(model, tokenizer)
-    loaded = load_tokens(tokens, tokenizer, model.schedule)
-    stage = TransformerStage(config, model.to(where), loaded, plugins().registry)
-    return train(stage, composed, out, reporter=reporter, device=where, resume=resume)
+    with processes(as_device(device)) as (world, own):
+        torch.manual_seed(config.train.transformer.seed)
+        model = new_model(config, plugins())
+        _give_tokenizer(model, tokenizer)
+        loaded = load_tokens(tokens, tokenizer, model.schedule)
+        stage = TransformerStage(config, model.to(own), loaded, plugins().registry)
+        return train(stage, composed, out, reporter=reporter, device=own, world=world, resume=resume)
 
 
 def tokenize_dataset(

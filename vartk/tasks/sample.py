@@ -60,7 +60,7 @@ def sample_to_folder(
     bar = add_bar("sample", len(indices))
     for start in range(0, len(indices), sampling.batch):
         rows = slice(start, start + sampling.batch)
-        images = _batch(model, indices[rows], seeds[rows], settings, bar, start)
+        images = sample_batch(model, indices[rows], seeds[rows], settings, bar, start)
         shown.extend(images[: max(0, GRID - len(shown))])
         if file_format == "png":
             for index, image in enumerate(images, start):
@@ -91,7 +91,7 @@ def sample_to_folder(
     return record
 
 
-def _batch(
+def sample_batch(
     model: Model,
     labels: Sequence[int],
     seeds: Sequence[int],

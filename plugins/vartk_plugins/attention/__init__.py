@@ -17,6 +17,7 @@ def vartk_components() -> list[ComponentSpec]:
             kind="attention",
             name="sdpa",
             target="vartk_plugins.attention.sdpa:SdpaAttention",
+            config="vartk_plugins.attention.config:SdpaConfig",
             summary="torch's fused attention, one unmasked call a segment",
         ),
     ]

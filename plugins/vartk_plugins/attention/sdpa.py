@@ -15,12 +15,19 @@ from torch.nn.functional import scaled_dot_product_attention
 from vartk_registry.interfaces import AttentionRequest
 from vartk_registry.masks import Span
 
-Segments = list[tuple[slice, tuple[Span, ...]]]
-"""Queries, and the key intervals that all of them see."""
+Calls = list[tuple[slice, tuple[Span, ...], Tensor | None]]
+"""Queries, the key intervals that they get, and which of them each query sees [S, T] if not all."""
 
 
 class SdpaAttention:
-    """`torch.nn.functional.scaled_dot_product_attention`, which picks its kernel by the tensors."""
+    """`torch.nn.functional.scaled_dot_product_attention`, which picks its kernel by the tensors.
+
+    Args:
+        dense: make one call, under a dense mask.
+    """
+
+    def __init__(self, *, dense: bool) -> None:
+        self.dense = dense
 
     def unavailable(self) -> str:
         """Return an empty string: it runs wherever torch does."""
@@ -30,24 +37,27 @@ class SdpaAttention:
         """Return no reasons: torch falls back to plain math where no kernel fits."""
         return []
 
-    def prepare(self, request: AttentionRequest) -> Segments:
+    def prepare(self, request: AttentionRequest) -> Calls:
         """Return the calls to make: one where every query sees every key, else one a segment."""
         mask = request.mask
-        if mask.is_full:
-            return [(slice(0, mask.q_len), ((0, mask.kv_len),))]
-        return list(mask.segments())
+        if mask.is_full or self.dense:
+            seen = None if mask.is_full else mask.dense(request.device)
+            return [(slice(0, mask.q_len), ((0, mask.kv_len),), seen)]
+        return [(rows, spans, None) for rows, spans in mask.segments()]
 
     def __call__(
-        self, q: Tensor, k: Tensor, v: Tensor, *, scale: float, plan: Segments, dropout: float
+        self, q: Tensor, k: Tensor, v: Tensor, *, scale: float, plan: Calls, dropout: float
     ) -> Tensor:
         """Compute attention; q [B, S, H, D], k and v [B, T, H, D], as q."""
         outs = []
-        for rows, spans in plan:
+        for rows, spans, mask in plan:
             # kernels take [B, H, S, D]; these are views
             q_BHSD = q[:, rows].transpose(1, 2)
             k_BHTD = _seen(k, spans).transpose(1, 2)
             v_BHTD = _seen(v, spans).transpose(1, 2)
-            out_BHSD = scaled_dot_product_attention(q_BHSD, k_BHTD, v_BHTD, dropout_p=dropout, scale=scale)
+            out_BHSD = scaled_dot_product_attention(
+                q_BHSD, k_BHTD, v_BHTD, attn_mask=mask, dropout_p=dropout, scale=scale
+            )
             outs.append(out_BHSD.transpose(1, 2))
         return outs[0] if len(outs) == 1 else torch.cat(outs, dim=1)
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import logging
-from itertools import chain
 from pathlib import Path
 
 from vartk_registry import UnknownName, VartkError, counted
+from vartk_registry.images import SkipsDamaged, read_rgb
 from vartk_registry.interfaces import Example
 
+from .headers import header_errors
 from .items import LAYOUTS, Item
 from .layout import find_items
-from .reading import header_errors, read_rgb, why_unreadable
-
-log = logging.getLogger(__name__)
 
 
-class Folder:
+class Folder(SkipsDamaged):
     """The images of a folder, of any format that Pillow opens.
 
     Classes are the names of the sub-folders or labels, sorted as text; without any there is one,
@@ -24,9 +21,8 @@ class Folder:
 
     Files are opened at construction as far as their headers, which takes minutes, not hours, for a
     million of them; what is no image by its header is left out and named in `skipped`. An image
-    that turns out damaged only when its pixels are decoded, such as a truncated JPEG, is logged and
-    named in `skipped` (of the process that reads it) at that moment, and the next readable image of
-    the split takes its place, so that one bad file does not end a long training run.
+    that turns out damaged only when its pixels are decoded, such as a truncated JPEG, gives way to
+    the next one of the split.
 
     Args:
         path: the folder.
@@ -43,7 +39,8 @@ class Folder:
         if not path:
             raise VartkError(f"dataset folder needs path, the folder of the images; {LAYOUTS}")
         self._root = Path(path).expanduser()
-        items, self.skipped = find_items(self._root)
+        items, strays = find_items(self._root)
+        super().__init__(strays)
         self.classes = sorted({item.label for item in items if item.label}) or ["image"]
         self._labels = {name: label for label, name in enumerate(self.classes)}
         mine = [item for item in items if item.split_of(validation) == split]
@@ -54,29 +51,21 @@ class Folder:
                 self.skipped.append(f"{item.name}: {error}")
             else:
                 self._items.append(item)
-        self._damaged: set[str] = set()
         if not self._items and not (split == "validation" and validation == 0):
             raise VartkError(self._why_empty(split, len(items), len(mine), validation))
 
     def __len__(self) -> int:
         return len(self._items)
 
-    def __getitem__(self, index: int) -> Example:
-        first = range(len(self))[index]
-        for position in chain(range(first, len(self)), range(first)):
-            item = self._items[position]
-            if item.name in self._damaged:
-                continue
-            try:
-                image = read_rgb(self._root / item.name)
-            except Exception as error:  # on broken files Pillow's readers raise errors of any type
-                self._damaged.add(item.name)
-                self.skipped.append(f"{item.name}: {why_unreadable(error)}")
-                log.warning("skipped %s", self.skipped[-1])
-                continue
-            label = self._labels[item.label] if item.label else 0
-            return Example(image, label, item.caption)
-        raise VartkError(f"dataset folder: every image of {self._root} is damaged")
+    def name(self, index: int) -> str:
+        """Return the file's name, relative to the folder."""
+        return self._items[index].name
+
+    def read(self, index: int) -> Example:
+        """Return an example."""
+        item = self._items[index]
+        label = self._labels[item.label] if item.label else 0
+        return Example(read_rgb(self._root / item.name), label, item.caption)
 
     def _why_empty(self, split: str, found: int, chosen: int, validation: float) -> str:
         if chosen:

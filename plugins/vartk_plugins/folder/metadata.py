@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from vartk_registry import VartkError, counted
+from vartk_registry.images import text_of
 
 from .items import SPLITS, Item
 
@@ -71,28 +72,17 @@ def _parsed(text: str) -> Mapping[str, Any]:
 
 
 def _item(folder: Path, row: Mapping[str, Any]) -> Item:
-    name = _text(row, "file_name")
+    name = text_of(row, "file_name")
     if not name:
         raise ValueError(f"no file_name, only {', '.join(map(repr, row)) or 'nothing'}")
     if not (folder / name).is_file():
         raise ValueError(f"file not found: {name}")
-    split = _text(row, "split")
+    split = text_of(row, "split")
     if split and split not in SPLITS:
         raise ValueError(f"split {split!r} is neither 'train' nor 'validation'")
     return Item(
         name,
-        label=_text(row, "label", "class").strip() or None,
-        caption=_text(row, "caption", "text").strip(),
+        label=text_of(row, "label", "class").strip() or None,
+        caption=text_of(row, "caption", "text").strip(),
         split=SPLITS[split] if split else None,
     )
-
-
-def _text(row: Mapping[str, Any], *columns: str) -> str:
-    """Return the first of `columns` that a row has, "" where it has none."""
-    for column in columns:
-        value = row.get(column)
-        if isinstance(value, str | int | float):
-            return str(value)
-        if value is not None:
-            raise ValueError(f"{column} must be text or a number, not {value!r}")
-    return ""

@@ -12,6 +12,7 @@ from vartk_registry import VartkError
 class MeanOverImages(ABC):
     """Averages `score` over all images it was given, whatever the batches they came in."""
 
+    takes = "images"
     name: str
     """What `compute` calls the number, with its unit."""
 

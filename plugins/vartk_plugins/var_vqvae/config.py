@@ -27,3 +27,7 @@ class VQVAEConfig:
         low=1,
     )
     phi_ratio: float = param(0.5, "share r of the convolution: phi(h) = (1 - r) h + r conv(h)", low=0, high=1)
+    scale_dropout: float = param(
+        0.0, "share of the training images that lose their finest scales; XQ-GAN takes 0.1", low=0, high=1
+    )
+    scale_keep: int = param(3, "scales that `scale_dropout` never takes, the coarsest ones", low=1)

@@ -6,6 +6,7 @@ Legend: B batch, C latent channels, H and W the latent grid, h and w a scale's g
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -23,7 +24,11 @@ from vartk_registry.interfaces import (
 
 from .blocks import GROUPS
 from .coder import Decoder, Encoder
+from .dropout import draw_kept, refilled
 from .phi import PhiBank
+
+ALL = slice(None)
+"""The images that keep a scale where all do."""
 
 
 class MultiScaleVQVAE(nn.Module):
@@ -35,7 +40,7 @@ class MultiScaleVQVAE(nn.Module):
 
     Args:
         channels, multipliers: the width of level i is channels * multipliers[i].
-        blocks, latent, dropout, attention, phi, phi_ratio: see `VQVAEConfig`.
+        blocks, latent, dropout, attention, phi, phi_ratio, scale_dropout, scale_keep: see `VQVAEConfig`.
         quantizer: makes the quantizer for vectors of a width.
 
     Raises:
@@ -53,6 +58,8 @@ class MultiScaleVQVAE(nn.Module):
         attention: bool,
         phi: int,
         phi_ratio: float,
+        scale_dropout: float,
+        scale_keep: int,
         quantizer: Callable[[int], Quantizer],
     ) -> None:
         super().__init__()
@@ -66,6 +73,8 @@ class MultiScaleVQVAE(nn.Module):
         self.post_quant_conv = nn.Conv2d(latent, latent, kernel_size=3, padding=1)
         self.quantizer = quantizer(latent)
         self.phi = PhiBank(phi, latent, phi_ratio)
+        self.scale_dropout = scale_dropout
+        self.scale_keep = scale_keep
 
     @property
     def space(self) -> CodeSpace:
@@ -92,12 +101,21 @@ class MultiScaleVQVAE(nn.Module):
 
         The decoder's gradient passes straight through the last f_hat to the encoder. The loss "vq"
         is the mean over scales of the quantizer's loss, for the f_hat reached, plus its penalty.
+
+        With `scale_dropout`, in training mode, some images lose their finest scales: these add nothing to
+        f_hat, teach the quantizer nothing and have codes 0, which stand for nothing. The quantizer's loss
+        at a scale is that of the images which kept it.
+
+        Raises:
+            VartkError: an image size that does not fit; too few scales for `scale_keep`.
         """
         features = self.features(images)
-        scales, f_hats = self._quantize(features, schedule)
+        kept = self._draw_kept(features, schedule)
+        scales, f_hats = self._quantize(features, schedule, kept)
         losses = [
-            self.quantizer.loss(features, f_hat) + scale.penalty
-            for scale, f_hat in zip(scales, f_hats, strict=True)
+            self.quantizer.loss(features[rows], f_hat[rows]) + scale.penalty
+            for scale, f_hat, rows in zip(scales, f_hats, kept, strict=True)
+            if len(f_hat[rows])
         ]
         straight = features + (f_hats[-1] - features).detach()
         return TokenizerOutput(
@@ -113,7 +131,7 @@ class MultiScaleVQVAE(nn.Module):
         Raises:
             VartkError: an image size that does not fit the tokenizer or the schedule.
         """
-        scales, _ = self._quantize(self.features(images), schedule)
+        scales, _ = self._quantize(self.features(images), schedule, [ALL] * len(schedule))
         return [scale.codes for scale in scales]
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
@@ -148,8 +166,15 @@ class MultiScaleVQVAE(nn.Module):
     def _decoded(self, f_hat: torch.Tensor) -> torch.Tensor:
         return self.decoder(self.post_quant_conv(f_hat)).float()
 
+    def _draw_kept(self, features: torch.Tensor, schedule: Schedule) -> Sequence[torch.Tensor | slice]:
+        """Return which images keep each scale."""
+        if not (self.training and self.scale_dropout):
+            return [ALL] * len(schedule)
+        share, keep = self.scale_dropout, self.scale_keep
+        return draw_kept(len(features), len(schedule), share=share, keep=keep, device=features.device)
+
     def _quantize(
-        self, features: torch.Tensor, schedule: Schedule
+        self, features: torch.Tensor, schedule: Schedule, kept: Sequence[torch.Tensor | slice]
     ) -> tuple[list[Quantized], list[torch.Tensor]]:
         """Return what each scale was quantised to, and f_hat after each scale."""
         if tuple(features.shape[-2:]) != schedule.latent:
@@ -162,9 +187,13 @@ class MultiScaleVQVAE(nn.Module):
         f_hat = torch.zeros_like(features)
         rest = features  # a quantizer passes the gradient of its penalty alone
         with torch.autocast(features.device.type, enabled=False):
-            for step, grid in enumerate(schedule.grids):
-                scales.append(self.quantizer(_tokens(rest, grid)))
-                h_BCHW = self._spread(scales[-1].vectors, step, schedule)
+            for step, (grid, rows) in enumerate(zip(schedule.grids, kept, strict=True)):
+                scale = self.quantizer(_tokens(rest[rows], grid))
+                h_BCHW = self._spread(scale.vectors, step, schedule)
+                if isinstance(rows, torch.Tensor):
+                    scale = replace(scale, codes=refilled(scale.codes, rows))
+                    h_BCHW = refilled(h_BCHW, rows)
+                scales.append(scale)
                 f_hat = f_hat + h_BCHW
                 rest = rest - h_BCHW.detach()
                 f_hats.append(f_hat)

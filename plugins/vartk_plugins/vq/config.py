@@ -6,6 +6,11 @@ from dataclasses import dataclass
 
 from vartk_registry import param
 
+_RESTART = (
+    "an entry that is hit less often than this share of the average entry is replaced by a vector of the "
+    "training batch; 0 is off"
+)
+
 
 @dataclass(kw_only=True, slots=True)
 class VQConfig:
@@ -15,6 +20,7 @@ class VQConfig:
     commitment: float = param(
         0.25, "weight of the commitment term, which pulls features to their codes", low=0
     )
+    restart_below: float = param(0.0, _RESTART, low=0, high=1)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -24,10 +30,4 @@ class EMAConfig(VQConfig):
     decay: float = param(
         0.99, "share of the averages that an update keeps; every scale of a step is an update", low=0, high=1
     )
-    restart_below: float = param(
-        0.03,
-        "an entry that is hit less often than this share of the average entry is replaced by a vector "
-        "of the batch; 0 is off",
-        low=0,
-        high=1,
-    )
+    restart_below: float = param(0.03, _RESTART, low=0, high=1)

@@ -6,10 +6,6 @@ Legend: N vectors, V classes, D dim.
 from __future__ import annotations
 
 import torch
-from torch import distributed
-from torch.nn import functional as F
-
-from vartk_registry.interfaces import Quantized
 
 from .quantizer import VectorQuantizer
 
@@ -30,28 +26,16 @@ class EMAVectorQuantizer(VectorQuantizer):
         dim: the width of the vectors.
     """
 
-    hits: torch.Tensor
-
     def __init__(
         self, *, classes: int, commitment: float, decay: float, restart_below: float, dim: int
     ) -> None:
-        super().__init__(classes=classes, commitment=commitment, dim=dim)
+        super().__init__(classes=classes, commitment=commitment, restart_below=restart_below, dim=dim)
         self.codebook.weight.requires_grad_(False)
         self.decay = decay
-        self.restart_below = restart_below
         # without hits an entry has no weight: the first vectors it is nearest to replace it
-        self.register_buffer("hits", torch.zeros(classes))
+        self.hits = torch.zeros(classes)
 
-    @torch.no_grad()
-    def forward(self, vectors: torch.Tensor) -> Quantized:
-        """Quantise [..., dim] by the codebook as it is, then update it in training mode."""
-        quantized = super().forward(vectors)
-        if self.training:
-            with torch.autocast(vectors.device.type, enabled=False):
-                self._update(vectors.flatten(0, -2).float(), quantized.codes.flatten())
-        return quantized
-
-    def _update(self, vectors_ND: torch.Tensor, codes_N: torch.Tensor) -> None:
+    def _learn(self, vectors_ND: torch.Tensor, codes_N: torch.Tensor) -> None:
         """Move the averages: with N_i the hits and e_i the entry, N_i e_i is the paper's m_i."""
         sums_VD, shares_V = self._shares(vectors_ND, codes_N)
         if not sums_VD.isfinite().all():  # such a step is skipped, and averages would never recover
@@ -61,27 +45,3 @@ class EMAVectorQuantizer(VectorQuantizer):
         self.codebook.weight += news_VD / self.hits[:, None].clamp_min(torch.finfo(torch.float32).tiny)
         if self.restart_below:
             self._restart(vectors_ND)
-
-    def _shares(self, vectors_ND: torch.Tensor, codes_N: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the sum [V, D] and the number [V] of the vectors of each code, over that of all."""
-        counted = F.pad(vectors_ND, (0, 1), value=1.0)
-        totals = counted.new_zeros(self.space.classes, self.dim + 1).index_add_(0, codes_N, counted)
-        if distributed.is_initialized():
-            distributed.all_reduce(totals)
-        totals /= totals[:, -1].sum()
-        return totals[:, :-1], totals[:, -1]
-
-    def _restart(self, vectors_ND: torch.Tensor) -> None:
-        """Put random vectors in the place of dead entries, each once, the least used entries first.
-
-        A new entry counts as one of average use, so that it has time to find vectors of its own.
-        """
-        mean = self.hits.mean()
-        dead = int((self.hits < self.restart_below * mean).sum())
-        fresh = torch.randperm(len(vectors_ND), device=vectors_ND.device)[:dead]
-        replaced = self.hits.argsort(stable=True)[: len(fresh)]
-        self.codebook.weight[replaced] = vectors_ND[fresh]
-        self.hits[replaced] = mean
-        if distributed.is_initialized():  # every process has drawn vectors of its own
-            distributed.broadcast(self.codebook.weight, src=0)
-            distributed.broadcast(self.hits, src=0)

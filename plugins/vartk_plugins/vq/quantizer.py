@@ -6,13 +6,16 @@ Legend: N vectors, V classes, D dim.
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import distributed, nn
 from torch.nn import functional as F
 
 from vartk_registry.interfaces import CodeSpace, Quantized
 
 _SCORES_AT_ONCE = 2**26
 """How many scores the search holds at a time: 256 MiB of float32."""
+
+_HITS_KEPT = 0.99
+"""The share of `hits` that a call keeps."""
 
 
 class VectorQuantizer(nn.Module):
@@ -23,24 +26,38 @@ class VectorQuantizer(nn.Module):
     Args:
         classes: entries of the codebook.
         commitment: beta, the weight of the commitment term.
+        restart_below: entries with fewer hits than this share of the mean are replaced; 0 is never.
         dim: the width of the vectors.
     """
 
-    def __init__(self, *, classes: int, commitment: float, dim: int) -> None:
+    hits: torch.Tensor
+    """The moving average [V] of the share of the vectors that each entry is nearest to."""
+
+    def __init__(self, *, classes: int, commitment: float, restart_below: float, dim: int) -> None:
         super().__init__()
         self.space = CodeSpace(classes)
         self.dim = dim
         self.commitment = commitment
+        self.restart_below = restart_below
         self.codebook = nn.Embedding(classes, dim)
         # Entries of length about 1/4, the size of the residuals an untrained encoder leaves. Short
         # runs with 1024 entries then reach a code perplexity over 500; with lengths 1 or 4, or the
         # customary uniform +-1/classes, below 80, for a few entries win nearly every vector.
         nn.init.normal_(self.codebook.weight, std=0.25 * dim**-0.5)
+        self.register_buffer("hits", torch.zeros(classes) if restart_below else None)
 
     def forward(self, vectors: torch.Tensor) -> Quantized:
-        """Quantise [..., dim]; the vectors carry a gradient to the codebook alone."""
+        """Quantise [..., dim] by the codebook as it is; the vectors carry a gradient to it alone.
+
+        In training mode dead entries are then replaced. Under torch.distributed all processes' vectors
+        count, and all have the same codebook afterwards, so all must call.
+        """
         codes = self._nearest(vectors.detach().flatten(0, -2)).view(vectors.shape[:-1])
-        return Quantized(codes, self.embed(codes), penalty=self.codebook.weight.new_zeros(()))
+        embedded = self.embed(codes)
+        if self.training:
+            with torch.no_grad(), torch.autocast(vectors.device.type, enabled=False):
+                self._learn(vectors.flatten(0, -2).float(), codes.flatten())
+        return Quantized(codes, embedded, penalty=self.codebook.weight.new_zeros(()))
 
     def embed(self, codes: torch.Tensor) -> torch.Tensor:
         """Return the entries [..., dim] of codes [...]."""
@@ -62,6 +79,39 @@ class VectorQuantizer(nn.Module):
         with torch.autocast(vectors_ND.device.type, enabled=False):
             parts = vectors_ND.float().split(rows)
             return torch.cat([self._scores(part_ND).argmax(dim=-1) for part_ND in parts])
+
+    def _learn(self, vectors_ND: torch.Tensor, codes_N: torch.Tensor) -> None:
+        """Take in the vectors and codes of a call in training."""
+        if not self.restart_below:
+            return
+        sums_VD, shares_V = self._shares(vectors_ND, codes_N)
+        if sums_VD.isfinite().all():  # else the step is skipped
+            self.hits.lerp_(shares_V, 1 - _HITS_KEPT)
+            self._restart(vectors_ND)
+
+    def _shares(self, vectors_ND: torch.Tensor, codes_N: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the sum [V, D] and the number [V] of the vectors of each code, over that of all."""
+        counted = F.pad(vectors_ND, (0, 1), value=1.0)
+        totals = counted.new_zeros(self.space.classes, self.dim + 1).index_add_(0, codes_N, counted)
+        if distributed.is_initialized():
+            distributed.all_reduce(totals)
+        totals /= totals[:, -1].sum()
+        return totals[:, :-1], totals[:, -1]
+
+    def _restart(self, vectors_ND: torch.Tensor) -> None:
+        """Put random vectors in the place of dead entries, each once, the least used entries first.
+
+        A new entry counts as one of average use, so that it has time to find vectors of its own.
+        """
+        mean = self.hits.mean()
+        dead = int((self.hits < self.restart_below * mean).sum())
+        fresh = torch.randperm(len(vectors_ND), device=vectors_ND.device)[:dead]
+        replaced = self.hits.argsort(stable=True)[: len(fresh)]
+        self.codebook.weight[replaced] = vectors_ND[fresh]
+        self.hits[replaced] = mean
+        if distributed.is_initialized():  # every process has drawn vectors of its own
+            distributed.broadcast(self.codebook.weight, src=0)
+            distributed.broadcast(self.hits, src=0)
 
     def _scores(self, vectors_ND: torch.Tensor) -> torch.Tensor:
         """Return how near each entry is, [N, V]: -||z - e||^2 / 2 less what is common to a row."""

@@ -8,8 +8,11 @@ from .attention import Attend, AttentionBackend, AttentionRequest
 from .cache import CachePlan, CacheState, CacheStrategy
 from .conditioner import Condition, Conditioner
 from .dataset import Example, ImageDataset
+from .discriminator import Discriminator
+from .feature import Feature
 from .guidance import Guidance
 from .importer import Imported, Importer
+from .logger import Logger
 from .metric import Metric
 from .quantizer import CodeSpace, Quantized, Quantizer
 from .sampler import Draw, Randomness, Sampler
@@ -27,13 +30,16 @@ __all__ = [
     "CodeSpace",
     "Condition",
     "Conditioner",
+    "Discriminator",
     "Draw",
     "Example",
+    "Feature",
     "Grid",
     "Guidance",
     "ImageDataset",
     "Imported",
     "Importer",
+    "Logger",
     "Metric",
     "Quantized",
     "Quantizer",

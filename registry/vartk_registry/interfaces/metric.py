@@ -12,8 +12,15 @@ if TYPE_CHECKING:
 class Metric(Protocol):
     """Component kind `metric`: accumulates over batches, then computes."""
 
-    def update(self, images: torch.Tensor, reference: torch.Tensor) -> None:
-        """Take a batch of images and what they are compared with, [B, 3, H, W] in [0, 1] each."""
+    takes: str
+    """What `update` is given: "images", as pairs, or "features", the pooled vectors of two sets of images."""
+
+    def update(self, found: torch.Tensor, reference: torch.Tensor, /) -> None:
+        """Take a batch and what it is compared with.
+
+        Images are [B, 3, H, W] in [0, 1], as many in the reference; features are [B, D] (see `Feature`),
+        as many in the reference as there are.
+        """
         ...
 
     def compute(self) -> dict[str, float]:

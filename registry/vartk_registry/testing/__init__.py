@@ -8,6 +8,9 @@ from .attention import check_attention, dense_attend
 from .cache import check_cache
 from .component import check_component
 from .data import check_dataset, check_metric
+from .discriminator import check_discriminator
+from .feature import check_feature
+from .logger import check_logger
 from .model import check_conditioner, check_transformer
 from .sampling import SeededRandom, check_guidance, check_sampler, check_schedule
 from .tokens import check_quantizer, check_tokenizer
@@ -19,7 +22,10 @@ __all__ = [
     "check_component",
     "check_conditioner",
     "check_dataset",
+    "check_discriminator",
+    "check_feature",
     "check_guidance",
+    "check_logger",
     "check_metric",
     "check_quantizer",
     "check_sampler",

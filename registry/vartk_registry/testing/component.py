@@ -12,6 +12,8 @@ from ..registry import Registry
 from .attention import check_attention
 from .cache import check_cache
 from .data import check_dataset, check_metric
+from .discriminator import check_discriminator
+from .feature import check_feature
 from .model import check_conditioner
 from .rules import require
 from .sampling import check_guidance, check_sampler, check_schedule
@@ -60,6 +62,8 @@ _CHECKS: dict[str, tuple[dict[str, Any], Callable[[Any], None]]] = {
     "guidance": ({}, check_guidance),
     "sampler": ({}, check_sampler),
     "dataset": ({"split": "train"}, check_dataset),
+    "feature": ({}, check_feature),
+    "discriminator": ({}, check_discriminator),
     "metric": ({}, check_metric),
 }
 """The kinds that can be built from a name alone: the arguments of the build, and the check."""

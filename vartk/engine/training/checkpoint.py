@@ -8,6 +8,7 @@ import random
 import shutil
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,6 +21,7 @@ from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_di
 from vartk_registry import VartkError
 
 from ...files import whole_folder
+from ..distributed import World
 
 CHECKSUMS = "sha256.json"
 
@@ -43,8 +45,11 @@ def save(
     optimizer: torch.optim.Optimizer,
     others: Mapping[str, Stateful],
     keep: int,
+    world: World,
 ) -> None:
     """Write the state after `step` steps as `folder`/step-N, then remove all but the last `keep`.
+
+    All processes write their part into the one folder; the leading one puts it into its place.
 
     Args:
         others: what else is part of the state, by name.
@@ -52,14 +57,21 @@ def save(
     Raises:
         VartkError: it could not be written; the older checkpoints are all still there.
     """
-    with whole_folder(folder / f"step-{step:08d}") as aside:
+    path = folder / f"step-{step:08d}"
+    with whole_folder(path) if world.leads else nullcontext(path) as aside:
+        aside = world.told(aside)
         try:
-            _alone(dcp.save, _state(step, module, optimizer, others), aside)
+            _with_all(dcp.save, _state(step, module, optimizer, others), aside, world)
+            torch.save(_random_state(), aside / _random_file(world))
         except CheckpointException as error:
             raise OSError(_cause(error)) from error
-        (aside / CHECKSUMS).write_text(json.dumps(_checksums(aside)))
-    for old in steps(folder)[:-keep]:
-        shutil.rmtree(old)
+        world.wait()
+        if world.leads:
+            (aside / CHECKSUMS).write_text(json.dumps(_checksums(aside)))
+    world.wait()
+    if world.leads:
+        for old in steps(folder)[:-keep]:
+            shutil.rmtree(old)
 
 
 def steps(folder: Path) -> list[Path]:
@@ -73,40 +85,48 @@ def resume(
     optimizer: torch.optim.Optimizer,
     others: Mapping[str, Stateful],
     event: Callable[[str], None],
+    world: World,
 ) -> int:
     """Load the newest checkpoint that is not damaged, random states too, and return its step.
 
     A run that was stopped before its first checkpoint is at step 0. Damaged checkpoints are told of by
-    `event`, and removed. Checkpoints hold pickles: resume none that you do not trust.
+    `event`, and removed. It may have been saved by another number of processes; those that it knows
+    nothing of keep their random states. Checkpoints hold pickles: resume none that you do not trust.
 
     Raises:
         VartkError: all are damaged, or the newest whole one is of another configuration.
     """
-    found = steps(folder)
-    damaged = []
-    while found and (damage := _damage(found[-1])):
-        event(f"checkpoint {found[-1]} is damaged ({damage}); trying the one before")
-        damaged.append(found.pop())
-    if not found:
-        if damaged:
-            raise VartkError(f"every checkpoint in {folder} is damaged; start a new run")
+    newest = world.told(_newest(folder, event) if world.leads else None)
+    if newest is None:
         return 0
     state = _state(0, module, optimizer, others)
     try:
-        _alone(dcp.load, state, found[-1])
+        _with_all(dcp.load, state, newest, world)
     except CheckpointException as error:
         raise VartkError(
-            f"checkpoint {found[-1]} does not fit this configuration: {_cause(error)}; resume with the "
+            f"checkpoint {newest} does not fit this configuration: {_cause(error)}; resume with the "
             "settings that the run began with"
         ) from error
     set_state_dict(module, optimizer, model_state_dict=state["module"], optim_state_dict=state["optimizer"])
     for name, other in others.items():
         if state[name]:  # a gradient scaler that is off has no state, and takes none
             other.load_state_dict(state[name])
-    _restore_random(state["random"])
-    for path in damaged:  # the run will write them again
-        shutil.rmtree(path)
+    if (own := newest / _random_file(world)).exists():
+        _restore_random(torch.load(own, weights_only=True))
     return int(state["step"])
+
+
+def _newest(folder: Path, event: Callable[[str], None]) -> Path | None:
+    """Return the newest whole checkpoint, and remove damaged ones, which the run will write again."""
+    found, damaged = steps(folder), []
+    while found and (damage := _damage(found[-1])):
+        event(f"checkpoint {found[-1]} is damaged ({damage}); trying the one before")
+        damaged.append(found.pop())
+    if damaged and not found:
+        raise VartkError(f"every checkpoint in {folder} is damaged; start a new run")
+    for path in damaged:
+        shutil.rmtree(path)
+    return found[-1] if found else None
 
 
 def _state(
@@ -117,9 +137,12 @@ def _state(
         "step": step,
         "module": weights,
         "optimizer": optimizer_state,
-        "random": _random_state(),
         **{name: other.state_dict() for name, other in others.items()},
     }
+
+
+def _random_file(world: World) -> str:
+    return f"random-{world.rank}.pt"
 
 
 def _random_state() -> dict[str, Any]:
@@ -136,11 +159,11 @@ def _restore_random(state: dict[str, Any]) -> None:
         torch.cuda.set_rng_state(state["cuda"])
 
 
-def _alone(function: Callable[..., Any], state: dict[str, Any], folder: Path) -> None:
-    """Save or load as the only process, without torch's warning that it is the only one."""
+def _with_all(function: Callable[..., Any], state: dict[str, Any], folder: Path, world: World) -> None:
+    """Save or load with all processes; without torch's warning where this is the only one."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "torch.distributed is disabled", UserWarning)
-        function(state, checkpoint_id=folder, no_dist=True)
+        function(state, checkpoint_id=folder, no_dist=world.size == 1)
 
 
 def _checksums(folder: Path) -> dict[str, str]:

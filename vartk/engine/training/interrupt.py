@@ -8,6 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
+
+from ..distributed import World
+
 
 class StopRequest:
     """Whether the run was asked to stop, and by which signal."""
@@ -16,6 +20,10 @@ class StopRequest:
 
     def __bool__(self) -> bool:
         return self.number is not None
+
+    def share(self, world: World, device: torch.device) -> None:
+        """Ask every process to stop if one was asked to."""
+        self.number = world.largest(self.number or 0, device) or None
 
     def obey(self) -> None:
         """End the run as the signal would have: `KeyboardInterrupt`, or exit code 143 for SIGTERM."""
@@ -26,24 +34,24 @@ class StopRequest:
 
 @contextmanager
 def stop_requests() -> Iterator[StopRequest]:
-    """Take the first SIGINT or SIGTERM as a request while the block runs; a second one acts at once."""
+    """Take SIGINT and SIGTERM as requests while the block runs; the second of a kind acts at once.
+
+    Of a kind, for torchrun answers Ctrl-C with a SIGTERM to processes that have seen Ctrl-C themselves.
+    """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():  # which alone may handle signals
         yield request
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
     def take(number: int, frame: Any) -> None:
-        request.number = number
-        restore()
+        request.number = request.number or number
+        signal.signal(number, before[number])
 
     try:
         for number in before:
             signal.signal(number, take)
         yield request
     finally:
-        restore()
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Protocol
 
@@ -12,8 +13,10 @@ import torch
 from vartk_registry import VartkError, counted
 
 from ...config import Composed, Config
+from ..distributed import ALONE, World
 from . import checkpoint
 from .interrupt import stop_requests
+from .logger import open_logger, require_logger
 from .run import Run
 from .stage import Stage
 from .trainer import Trainer
@@ -38,43 +41,53 @@ def train(
     *,
     reporter: Reporter,
     device: torch.device,
+    world: World = ALONE,
     resume: bool = False,
 ) -> Path:
     """Train a stage in a run folder, and return the model folder that it wrote.
 
     Args:
+        world: the processes that train together; every one of them calls this.
         resume: go on from the newest checkpoint of the run; otherwise `folder` must not exist.
 
     Raises:
-        VartkError: the folder exists, or cannot be resumed; the disk is full; too many steps in a row had
-            a loss or a gradient that was not finite.
+        VartkError: the folder exists, or cannot be resumed; the disk is full; the logger cannot start; too
+            many steps in a row had a loss or a gradient that was not finite.
         KeyboardInterrupt, SystemExit: Ctrl-C or SIGTERM, after a checkpoint was saved.
     """
     config, run = stage.train, Run(folder)
-    trainer = Trainer(stage, device)
+    trainer = Trainer(stage, device, world)
+    require_logger(config.logger)  # before the folder is made
     start = 0
     if resume:
         start = trainer.resume(run, reporter.event)
-        run.go_on(composed, start)
+        if world.leads:
+            run.go_on(composed, start)
         reporter.event(f"resumed after step {start} of {config.steps}")
     else:
-        run.start(composed)
+        world.wait()  # until every process has seen that there is no such folder
+        if world.leads:
+            run.start(composed)
     if start >= config.steps:
         reporter.event(f"nothing is left to do; more train.{stage.name}.steps would go on")
-        stage.export(trainer.shown.state_dict(), run.model)
+        trainer.export(run)
         return run.model
     clock, seen, unsaved = time.perf_counter(), 0, False
-    with stop_requests() as stop:
-        for step, batch in enumerate(stage.batches(start, device), start + 1):
+    log_to = (
+        open_logger(stage, composed.config, folder, start, reporter.event) if world.leads else nullcontext()
+    )
+    with log_to as run.logger, stop_requests() as stop:
+        for step, batch in enumerate(stage.batches(start, device, world), start + 1):
             values = trainer.update(step, batch)
             skips = trainer.skips
             seen += config.batch
             last = step == config.steps
-            if step % config.log_every == 0 or step == 1 or last or skips.in_a_row:
+            told = step % config.log_every == 0 or step == 1 or last or skips.in_a_row
+            if told and world.leads:
                 numbers = {name: float(value) for name, value in values.items()}
                 if skips.total:
                     numbers["skipped"] = skips.total
-                run.log({"step": step, **numbers})
+                run.log(step, numbers)
                 speed = seen / (time.perf_counter() - clock)
                 reporter.step(step, {**numbers, "images_per_second": speed})
                 clock, seen = time.perf_counter(), 0
@@ -86,12 +99,14 @@ def train(
             if step % config.eval_every == 0 or last:
                 held_out = trainer.evaluate(stage.validate)
                 if held_out:
-                    run.log({"step": step, **{f"val_{name}": v for name, v in held_out.items()}})
+                    run.log(step, {f"val_{name}": v for name, v in held_out.items()})
                     reporter.event(f"step {step} validation: {_numbers(held_out)}")
             if step % config.preview_every == 0 or last:
-                picture = run.picture(step, trainer.evaluate(stage.preview))
-                reporter.event(f"step {step} picture: {picture}")
+                picture = trainer.evaluate(stage.preview)
+                if picture is not None:
+                    reporter.event(f"step {step} picture: {run.picture(step, picture)}")
             unsaved = unsaved or step % config.save_every == 0
+            stop.share(world, device)
             # weights that may be past saving do not push a good checkpoint out
             if (unsaved and not skips.in_a_row) or last or stop:
                 trainer.save(step, run)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from vartk_registry import VartkError
+from vartk_registry.interfaces import Logger
 
 from ...config import Composed, Config, plain
 from ...environment import environment
@@ -25,6 +26,7 @@ class Run:
 
     Attributes:
         checkpoints, model, pictures: where these lie in it.
+        logger: who gets the metrics and pictures too.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -32,6 +34,7 @@ class Run:
         self.checkpoints = folder / "checkpoints"
         self.model = folder / "model"
         self.pictures = folder / "pictures"
+        self.logger: Logger | None = None
         self._metrics = folder / "metrics.jsonl"
 
     def start(self, composed: Composed[Config]) -> None:
@@ -61,14 +64,17 @@ class Run:
             with whole_file(path) as aside:
                 aside.write_text(text)
 
-    def log(self, values: Mapping[str, float]) -> None:
+    def log(self, step: int, values: Mapping[str, float]) -> None:
         """Append one line of metrics; what is not finite becomes null, as JSON has no word for it."""
-        line = {name: value if math.isfinite(value) else None for name, value in values.items()}
+        finite = {name: value if math.isfinite(value) else None for name, value in values.items()}
+        line = {"step": step, **finite}
         try:
             with self._metrics.open("a") as file:
                 file.write(json.dumps(line) + "\n")
         except OSError as error:
             raise VartkError(f"{self._metrics} could not be written: {error.strerror}") from error
+        if self.logger is not None:
+            self.logger.log(step, values)
 
     def metrics(self) -> list[dict[str, Any]]:
         """Return the lines of metrics; a last line that was cut off by a kill is left out."""
@@ -88,6 +94,8 @@ class Run:
 
         path = self.pictures / f"step-{step:08d}.png"
         save_image(image, path)
+        if self.logger is not None:
+            self.logger.picture(step, image)
         return path
 
 

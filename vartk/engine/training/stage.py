@@ -10,6 +10,8 @@ import torch
 from torch import nn
 
 from ...config import StageConfig
+from ..distributed import ALONE, World
+from .adversary import Adversary
 
 
 class Stage(Protocol):
@@ -17,14 +19,18 @@ class Stage(Protocol):
 
     name: str
     module: nn.Module
+    parallel: str
+    """How several processes share the module: "ddp" or "fsdp" (see `Parallel`)."""
+    opponent: Adversary | None
+    """What is trained against the module, a step of its own after each of the module's."""
 
     @property
     def train(self) -> StageConfig:
         """How it is trained."""
         ...
 
-    def batches(self, start: int, device: torch.device) -> Iterator[Any]:
-        """Yield the batch of each step from `start` to the last: a tensor [B, ...], or a tuple of such."""
+    def batches(self, start: int, device: torch.device, world: World = ALONE) -> Iterator[Any]:
+        """Yield a process's share of each step's batch, from `start` on: a tensor [B, ...], or a tuple."""
         ...
 
     def loss(self, module: nn.Module, batch: Any) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:

@@ -18,15 +18,18 @@ from ...files import whole_folder
 from ...images import enlarged, tile
 from ..build import grid
 from ..data import EndlessBatches, Images, loader
+from ..distributed import ALONE, World
 from ..folder import write_model
 from ..model import Model
-from .usage import CodeUsage
+from .adversary import build_adversary
+from .quality import ReconstructionQuality, build_perceptual, perceptual_distance
 
 
 class TokenizerStage:
     """Trains the tokenizer of a model; see `Stage`."""
 
     name = "tokenizer"
+    parallel = "ddp"  # it is small, and quantizers may write to their codebooks in a forward pass
 
     def __init__(
         self, config: Config, model: Model, datasets: Mapping[str, ImageDataset], registry: Registry
@@ -37,14 +40,16 @@ class TokenizerStage:
         self.module: nn.Module = model.tokenizer  # type: ignore[assignment]
         self.space = model.tokenizer.space
         self.registry = registry
+        self.perceptual = build_perceptual(self.train.perceptual, registry)
         size = grid(config.image_size)
+        self.opponent = build_adversary(self.train, size, registry)
         self._training = Images(datasets["train"], size, config.augment, self.train.seed)
         self._validation = Images(datasets["validation"], size)
 
-    def batches(self, start: int, device: torch.device) -> Iterator[torch.Tensor]:
-        """Yield the batch of each step from `start` on: images [B, 3, H, W]."""
+    def batches(self, start: int, device: torch.device, world: World = ALONE) -> Iterator[torch.Tensor]:
+        """Yield this process's share of each step's images, from `start` on: [B, 3, H, W]."""
         views = EndlessBatches(
-            len(self._training), self.train.batch, self.train.seed, start, self.train.steps
+            len(self._training), self.train.batch, self.train.seed, start, self.train.steps, world
         )
         # on a CPU the backward pass of group normalisation takes twice as long in channels_last
         layout = torch.channels_last if device.type == "cuda" else torch.contiguous_format
@@ -58,21 +63,27 @@ class TokenizerStage:
         parts = {"l1": F.l1_loss(made, images), "l2": F.mse_loss(made, images), **output.losses}
         total = self.train.l1 * parts["l1"] + self.train.l2 * parts["l2"]
         total = total + self.train.vq * sum(output.losses.values())
+        if self.perceptual is not None:
+            parts["perceptual"] = perceptual_distance(self.perceptual, made, images).mean()
+            total = total + self.train.perceptual_weight * parts["perceptual"]
+        if self.opponent is not None:
+            # the quantizer's losses have no gradient at the images made, and so no say in the weight
+            adversarial, numbers = self.opponent.term(images, made, total)
+            total, parts = total + adversarial, parts | numbers
         return total, {name: value.detach() for name, value in parts.items()}
 
     @torch.no_grad()
     def validate(self, module: Any, device: torch.device) -> dict[str, float]:
         """Return the quality of held-out reconstructions, and the use of the codes by scale."""
-        quality = self.registry.build("metric", "psnr", {})
-        usage = CodeUsage(self.space, len(self.schedule))
+        quality = ReconstructionQuality(
+            self.registry, self.space, len(self.schedule), self._validation.size, self.perceptual
+        )
         count = min(len(self._validation), self.train.eval_images)
         for start in range(0, count, self.train.batch):
             stop = min(start + self.train.batch, count)
             images = torch.stack([self._validation[i] for i in range(start, stop)]).to(device)
-            output: TokenizerOutput = module(images, self.schedule)
-            quality.update((output.images.float().clamp(-1, 1) + 1) / 2, (images + 1) / 2)
-            usage.update(output.codes)
-        return {**quality.compute(), **usage.compute()} if count else {}
+            quality.update(module(images, self.schedule), images)
+        return quality.compute() if count else {}
 
     @torch.no_grad()
     def preview(self, module: Any, device: torch.device) -> torch.Tensor:

@@ -10,10 +10,12 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.distributed.tensor import DTensor
 
 from vartk_registry import VartkError
 
 from ...config import StageConfig
+from ..distributed import ALONE, Parallel, World, gathered, shard
 from . import checkpoint
 from .optim import build_optimizer, set_rates
 from .run import Run
@@ -44,34 +46,40 @@ class Skips:
 
 
 class Trainer:
-    """What changes from step to step: the module, its optimizer, its average, the steps skipped.
+    """What changes from step to step: the module, its optimizer, average and opponent, the steps skipped.
 
     Attributes:
         shown: the module whose weights are evaluated and saved: the average where there is one.
 
     Raises:
-        VartkError: the batch cannot be split as `accumulate` says.
+        VartkError: the batch cannot be split as `accumulate` and the processes need it; fp16 with fsdp.
     """
 
-    def __init__(self, stage: Stage, device: torch.device) -> None:
+    def __init__(self, stage: Stage, device: torch.device, world: World = ALONE) -> None:
         self.stage = stage
         self.device = device
+        self.world = world
         self.config = stage.train
-        if self.config.batch % self.config.accumulate:
-            raise VartkError(
-                f"train.{stage.name}.batch={self.config.batch} cannot be split into "
-                f"train.{stage.name}.accumulate={self.config.accumulate} equal parts; "
-                f"take a multiple, such as batch={_multiple(self.config.batch, self.config.accumulate)}"
-            )
+        _check(stage, world)
         self.module = stage.module.to(device)
         self.module.train()
+        self.ema = _average(self.module, self.config)
+        self.shown: nn.Module = self.module if self.ema is None else self.ema.module
+        self.parallel = Parallel(self.module, stage.parallel, world)
+        if self.ema is not None and self.parallel.sharded:
+            shard(self.shown)
         # a wrapper, so that evaluation and the names of the weights stay as they are
-        self.forward: Any = torch.compile(self.module) if self.config.compile else self.module
+        self.forward: Any = self.parallel.forward
+        if self.config.compile:
+            self.forward = torch.compile(self.forward)
         self.optimizer = build_optimizer(self.module, self.config)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.config.precision == "fp16")
         self.skips = Skips()
-        self.ema = _average(self.module, self.config)
-        self.shown: nn.Module = self.module if self.ema is None else self.ema.module
+        self.opponent = stage.opponent
+        if self.opponent is not None:
+            self.opponent.prepare(device, world)
+        if world.rank:  # the weights were drawn alike; what is dropped must not be
+            torch.manual_seed(self.config.seed + world.rank)
 
     def update(self, step: int, batch: Any) -> dict[str, Any]:
         """Do one step of training, and return its numbers by name: scalar tensors, and the rate.
@@ -80,54 +88,78 @@ class Trainer:
         """
         rate = set_rates(self.optimizer, step - 1, self.config)
         self.optimizer.zero_grad(set_to_none=True)
+        if self.opponent is not None:
+            self.opponent.begin(step)
         values = self._backward(batch)
         self.scaler.unscale_(self.optimizer)
         norm = nn.utils.clip_grad_norm_(self.module.parameters(), self.config.clip or math.inf)
+        norm = norm.full_tensor() if isinstance(norm, DTensor) else norm
         finite = bool(values["loss"].isfinite() & norm.isfinite())
         self.skips.count(not finite)
         if finite:
             self.scaler.step(self.optimizer)
             if self.ema is not None:
                 self.ema.update(self.module, step=step)
+            if self.opponent is not None:
+                values |= self.world.mean(self.opponent.update(self.scaler, self._autocast))
         self.scaler.update()
         return {**values, "grad_norm": norm, "lr": rate}
 
     def evaluate(self, function: Callable[[nn.Module, torch.device], Any]) -> Any:
-        """Call a function of the shown module, without disturbing training or its random numbers."""
-        training = self.shown.training
-        self.shown.eval()
+        """Call a function of the shown module, without disturbing training or its random numbers.
+
+        The leading process does, and the others return None.
+        """
+        shown = self.parallel.whole(self.shown)
+        if shown is None or not self.world.leads:
+            return None
+        training = shown.training
+        shown.eval()
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices), self._autocast():
-            result = function(self.shown, self.device)
-        self.shown.train(training)
+            result = function(shown, self.device)
+        shown.train(training)
         return result
 
     def resume(self, run: Run, event: Callable[[str], None]) -> int:
         """Return the step of the checkpoint that was loaded, as `checkpoint.resume`."""
-        return checkpoint.resume(run.checkpoints, self.module, self.optimizer, self._others(), event)
+        return checkpoint.resume(
+            run.checkpoints, self.module, self.optimizer, self._others(), event, self.world
+        )
 
     def save(self, step: int, run: Run) -> None:
         """Write a checkpoint and the model folder."""
         others, keep = self._others(), self.config.keep
-        checkpoint.save(run.checkpoints, step, self.module, self.optimizer, others, keep)
-        self.stage.export(self.shown.state_dict(), run.model)
+        checkpoint.save(run.checkpoints, step, self.module, self.optimizer, others, keep, self.world)
+        self.export(run)
+
+    def export(self, run: Run) -> None:
+        """Write the model folder."""
+        weights = gathered(self.shown) if self.parallel.sharded else self.shown.state_dict()
+        if self.world.leads:
+            self.stage.export(weights, run.model)
 
     def _backward(self, batch: Any) -> dict[str, Any]:
         """Add up the gradients of the micro-batches, and return the means of their numbers."""
         parts = self.config.accumulate
         means: dict[str, Any] = {}
-        for micro in _split(batch, parts):
+        for part, micro in enumerate(_split(batch, parts), 1):
+            self.parallel.exchange(part == parts)
             with self._autocast():
                 loss, values = self.stage.loss(self.forward, micro)
             self.scaler.scale(loss / parts).backward()
             for name, value in {"loss": loss.detach(), **values}.items():
                 means[name] = means.get(name, 0) + value / parts
-        return means
+        return self.world.mean(means)
 
     def _others(self) -> dict[str, checkpoint.Stateful]:
         """Return by name what a checkpoint holds beside the module and its optimizer."""
         others: dict[str, checkpoint.Stateful] = {"scaler": self.scaler, "skips": self.skips}
-        return others if self.ema is None else {**others, "ema": self.ema}
+        if self.ema is not None:
+            others["ema"] = self.ema
+        if self.opponent is not None:
+            others["opponent"] = self.opponent
+        return others
 
     def _autocast(self) -> AbstractContextManager[Any]:
         dtype = DTYPES[self.config.precision]
@@ -138,6 +170,21 @@ def _split(batch: Any, parts: int) -> Iterator[Any]:
     if isinstance(batch, torch.Tensor):
         return iter(batch.chunk(parts))
     return zip(*(tensor.chunk(parts) for tensor in batch), strict=True)
+
+
+def _check(stage: Stage, world: World) -> None:
+    config, name = stage.train, f"train.{stage.name}"
+    parts = config.accumulate * world.size
+    if config.batch % parts:
+        each = f" in each of {world.size} processes" if world.size > 1 else ""
+        raise VartkError(
+            f"{name}.batch={config.batch} cannot be split into {name}.accumulate={config.accumulate} "
+            f"equal parts{each}; take a multiple, such as batch={_multiple(config.batch, parts)}"
+        )
+    if stage.parallel == "fsdp" and config.precision == "fp16" and world.size > 1:
+        raise VartkError(
+            f"{name}.parallel=fsdp cannot scale the loss as fp16 needs it; take {name}.precision=bf16"
+        )
 
 
 def _multiple(number: int, of: int) -> int:

@@ -19,6 +19,7 @@ from ..attention import build_attention
 from ..build import Predictor
 from ..codes import split, teacher_inputs
 from ..data import EndlessBatches, View, loader
+from ..distributed import ALONE, World
 from ..folder import write_model
 from ..model import Model
 from ..tokens import Tokens
@@ -31,6 +32,7 @@ class TransformerStage:
     """Trains the predictor of a model on the codes of its tokenizer; see `Stage`."""
 
     name = "transformer"
+    opponent = None
 
     def __init__(
         self, config: Config, model: Model, tokens: Mapping[str, Tokens], registry: Registry
@@ -38,16 +40,17 @@ class TransformerStage:
         assert model.predictor is not None
         self.config = config
         self.train = config.train.transformer
+        self.parallel = self.train.parallel
         self.model = model
         self.module: nn.Module = model.predictor
         self._conditioner = model.predictor.conditioner
         self._attend = build_attention(self.train.attention, registry)
         self._data = {name: _Codes(split, model.predictor) for name, split in tokens.items()}
 
-    def batches(self, start: int, device: torch.device) -> Iterator[Batch]:
-        """Yield the batch of each step from `start` on."""
+    def batches(self, start: int, device: torch.device, world: World = ALONE) -> Iterator[Batch]:
+        """Yield this process's share of each step's batch, from `start` on."""
         data = self._data["train"]
-        views = EndlessBatches(len(data), self.train.batch, self.train.seed, start, self.train.steps)
+        views = EndlessBatches(len(data), self.train.batch, self.train.seed, start, self.train.steps, world)
         for codes, conditions in loader(data, views, self.train.workers, device):
             yield codes.to(device).long(), conditions.to(device)
 
@@ -64,6 +67,7 @@ class TransformerStage:
             "accuracy": hits.mean(),
             "accuracy_last": hits[:, last].mean(),
             **self._by_scale("loss", losses.mean(0)),
+            **self._by_scale("accuracy", hits.mean(0)),
         }
         return losses.mean(), {name: value.detach() for name, value in parts.items()}
 
@@ -81,7 +85,8 @@ class TransformerStage:
             for total, values in zip(sums, made, strict=True):
                 total += values.double().sum(0).cpu()
         loss, accuracy = (total / count for total in sums)
-        means = {"loss": loss.mean(), "accuracy": accuracy.mean(), **self._by_scale("loss", loss)}
+        means = {"loss": loss.mean(), "accuracy": accuracy.mean()}
+        means |= self._by_scale("loss", loss) | self._by_scale("accuracy", accuracy)
         return {name: value.item() for name, value in means.items()}
 
     @torch.no_grad()

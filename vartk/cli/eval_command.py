@@ -1,0 +1,116 @@
+"""vartk eval: how good a model's images are, and what it has memorised."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import terminal
+from .arguments import add_device, add_json, add_overrides, examples, whole_number
+
+if TYPE_CHECKING:
+    from ..config import EvalConfig
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("model", metavar="MODEL", help="a model folder, a run, or a published name")
+    add_overrides(
+        parser, "guidance.scale=3 feature=lpips feature.net=alex dataset=folder dataset.path=photos"
+    )
+    parser.add_argument(
+        "--data",
+        metavar="CONFIG",
+        help="a preset, YAML file or run that names the dataset; by default the model's own run, or the "
+        "preset of its name",
+    )
+    parser.add_argument(
+        "--count", type=whole_number(4, 10**6), default=1000, metavar="N", help="samples (default: 1000)"
+    )
+    parser.add_argument(
+        "--references",
+        type=whole_number(4, 10**7),
+        default=10_000,
+        metavar="N",
+        help="training images looked at, at most, drawn at random (default: 10000)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=whole_number(0, 2**32 - 1),
+        default=0,
+        metavar="S",
+        help="of the first sample, counting up from it, and of the draws of images (default: 0)",
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="a folder for the report and its picture")
+    add_device(parser)
+    add_json(parser)
+    examples(
+        parser,
+        "vartk eval runs/transformer --out evaluation",
+        "vartk eval runs/transformer guidance.scale=3 --count 500 --json",
+        "vartk eval runs/tokenizer --data demo",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Evaluate, print the tables, and write the report."""
+    from ..components import plugins
+    from ..config import parse_overrides
+    from ..engine.recipes import open_datasets
+    from ..files import refuse_existing
+    from ..hub import find_model, load
+    from ..tasks.evaluate import Evaluation, Protocol, write_evaluation
+    from ..tasks.evaluation_report import tables
+    from .progress import bars
+
+    if arguments.out is not None:
+        refuse_existing(arguments.out)
+    settings = dict(parse_overrides(arguments.overrides).values)
+    chosen = {key: settings.pop(key) for key in ("dataset", "feature") if key in settings}
+    config = _config(arguments, find_model(arguments.model), chosen)
+    registry = plugins().registry
+    feature = registry.build("feature", config.feature.name, config.feature.params)
+    model = load(arguments.model, device=arguments.device)
+    model.sampling(**settings)  # mistakes are told before minutes of work
+    protocol = Protocol(arguments.count, arguments.references, arguments.seed, settings)
+    with bars() as add_bar:
+        evaluation = Evaluation(
+            model, open_datasets(config, terminal.note), feature.to(model.device), protocol, add_bar
+        )
+        numbers, picture = evaluation.run()
+    result = {"model": arguments.model, "dataset": config.dataset.name, **numbers}
+    if arguments.out is not None:
+        write_evaluation(result, picture, arguments.out)
+        terminal.note(f"report: {arguments.out / 'report.md'}")
+    if arguments.json:
+        terminal.result(result, as_json=True)
+        return 0
+    for title, headings, rows in tables(result):
+        terminal.out(f"\n{title}")
+        terminal.table(rows, headings)
+    return 0
+
+
+def _config(arguments: argparse.Namespace, model: Path, chosen: dict[str, Any]) -> EvalConfig:
+    """Return the configuration that names the dataset and the feature."""
+    from vartk_registry import VartkError
+
+    from ..components import plugins
+    from ..config import EvalConfig, Layer, compose, load_layers
+
+    if arguments.data is not None:
+        layers = load_layers(arguments.data, plugins())
+    elif (model.parent / "config.yaml").is_file():  # the run that made it
+        layers = load_layers(str(model.parent), plugins())
+    elif arguments.model in plugins().presets:
+        layers = load_layers(arguments.model, plugins())
+    elif "dataset" in chosen:
+        layers = []
+    else:
+        raise VartkError(
+            f"{arguments.model} does not say what images it was trained on; name them with --data CONFIG "
+            "(a preset, a YAML file or a run), or with dataset=NAME"
+        )
+    return compose(EvalConfig, [*layers, Layer("command line", chosen)], plugins()).config

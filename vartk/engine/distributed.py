@@ -1,0 +1,149 @@
+"""The processes that train together: one, or those that torchrun started."""
+
+from __future__ import annotations
+
+import copy
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+from torch.nn.parallel import DistributedDataParallel
+
+PATIENCE = timedelta(hours=2)
+"""How long a process waits for the others, which the first one keeps waiting while it validates."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The processes of a run, seen from one of them: its rank, in [0, size).
+
+    Without torchrun there is one, and nothing here communicates.
+    """
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the process that writes, validates and reports."""
+        return self.rank == 0
+
+    def wait(self) -> None:
+        """Return when every process is here."""
+        if self.size > 1:
+            dist.barrier()
+
+    def told(self, value: Any) -> Any:
+        """Return the leading process's value."""
+        if self.size == 1:
+            return value
+        values = [value]
+        dist.broadcast_object_list(values)
+        return values[0]
+
+    def largest(self, value: int, device: torch.device) -> int:
+        """Return the largest value that a process has."""
+        if self.size == 1:
+            return value
+        everyones = torch.tensor(value, device=device)
+        dist.all_reduce(everyones, dist.ReduceOp.MAX)
+        return int(everyones)
+
+    def mean(self, values: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Return the means over the processes of scalars by name, the same names in each."""
+        if self.size == 1 or not values:
+            return dict(values)
+        means = torch.stack([value.float() for value in values.values()])
+        dist.all_reduce(means)
+        return dict(zip(values, means / self.size, strict=True))
+
+
+ALONE = World()
+"""The world of a process that trains by itself."""
+
+
+@contextmanager
+def processes(device: torch.device) -> Iterator[tuple[World, torch.device]]:
+    """Join the processes that torchrun started, while the block runs.
+
+    Gives the world and this process's own device, of the type that was asked for.
+    """
+    if "RANK" not in os.environ:
+        yield ALONE, device
+        return
+    if device.type == "cuda":
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+    try:
+        with warnings.catch_warnings():
+            # not every scale uses every weight, so that DDP has to look, and finds in vain where it does
+            warnings.filterwarnings("ignore", "find_unused_parameters=True was specified")
+            yield World(dist.get_rank(), dist.get_world_size()), device
+    finally:
+        dist.destroy_process_group()
+
+
+class Parallel:
+    """A module that all processes train alike, each on its part of the batch.
+
+    Args:
+        how: "ddp", each process has all weights; "fsdp", each keeps a share of them, and gathers those of
+            a block when it is due (`fully_shard`, that is FSDP2).
+
+    Attributes:
+        forward: what to call in training.
+        sharded: whether the processes have shares of the weights.
+    """
+
+    def __init__(self, module: nn.Module, how: str, world: World) -> None:
+        self.sharded = how == "fsdp" and world.size > 1
+        self._replica = copy.deepcopy(module) if self.sharded and world.leads else None
+        self._module: Any = module
+        self.forward: Any = module
+        if self.sharded:
+            shard(module)
+        elif world.size > 1:
+            self.forward = DistributedDataParallel(
+                module, broadcast_buffers=False, find_unused_parameters=True
+            )
+
+    def exchange(self, wanted: bool) -> None:
+        """Say whether the next backward pass adds up the gradients of all processes."""
+        if self.sharded:
+            self._module.set_requires_gradient_sync(wanted)
+        elif isinstance(self.forward, DistributedDataParallel):
+            self.forward.require_backward_grad_sync = wanted
+
+    def whole(self, module: nn.Module) -> nn.Module | None:
+        """Return the module, or its average, with all weights; None where shards leave them to the leader."""
+        if not self.sharded:
+            return module
+        weights = gathered(module)
+        if self._replica is not None:
+            self._replica.load_state_dict(weights)
+        return self._replica
+
+
+def shard(module: nn.Module) -> None:
+    """Leave each process its share of the weights; blocks, the items of module lists, are units."""
+    from torch.distributed.fsdp import fully_shard
+
+    for child in module.children():
+        if isinstance(child, nn.ModuleList):
+            for block in child:
+                fully_shard(block)
+    fully_shard(module)
+
+
+def gathered(module: nn.Module) -> dict[str, Any]:
+    """Return the leading process all weights of a sharded module, and the others nothing."""
+    return get_model_state_dict(module, options=StateDictOptions(full_state_dict=True, cpu_offload=True))

@@ -1,0 +1,207 @@
+"""Evaluates a model: its reconstructions, its samples, and what it has memorised."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+
+from vartk_registry import VartkError, counted
+from vartk_registry.interfaces import Feature, ImageDataset
+
+from .. import __version__
+from ..config import plain
+from ..engine.build import grid
+from ..engine.data import Images
+from ..engine.evaluation import Neighbours, Seen, in_proportion, near_copies, set_distances
+from ..engine.model import Model
+from ..engine.training.quality import ReconstructionQuality
+from ..files import whole_file
+from ..images import enlarged, labelled_grid, save_image, to_uint8
+from .evaluation_report import report
+from .sample import Bar, sample_batch
+
+SHOWN = 24
+"""Samples shown beside their nearest training images."""
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """How a model is evaluated.
+
+    Args:
+        count: samples.
+        references: training images that are looked at, at most, drawn at random.
+        seed: of the first sample, the others counting up from it, and of the draws of images.
+        settings: nested keys of the sampling configuration.
+    """
+
+    count: int
+    references: int
+    seed: int
+    settings: Mapping[str, Any]
+
+
+class Evaluation:
+    """One evaluation of a model on a dataset, with a feature on the model's device.
+
+    Raises:
+        VartkError: the dataset has too few images, or not the model's classes.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        datasets: Mapping[str, ImageDataset],
+        feature: Feature,
+        protocol: Protocol,
+        add_bar: Callable[[str, int], Bar],
+    ) -> None:
+        for split, dataset in datasets.items():
+            if len(dataset) < 4:
+                raise VartkError(
+                    f"the dataset has {counted(len(dataset), 'image')} in its {split} split; an evaluation "
+                    "needs at least 4 there (dataset.validation=0.1 holds a tenth of a folder's out)"
+                )
+        self.model = model
+        self.feature = feature
+        self.protocol = protocol
+        self.add_bar = add_bar
+        size = grid(model.config.image_size)
+        self.images = {split: Images(dataset, size) for split, dataset in datasets.items()}
+        if model.predictor is not None:
+            _agree(model, datasets["train"])
+        draw = random.Random(protocol.seed)
+        total = len(self.images["train"])
+        self.drawn = draw.sample(range(total), min(total, protocol.references))
+        """The training images that are looked at, in random order."""
+
+    def run(self) -> tuple[dict[str, Any], Image.Image | None]:
+        """Return the numbers, and the picture of neighbours unless the model is a tokenizer alone."""
+        quality, validation, made = self._reconstructions()
+        registry = self.model.plugins.registry
+        distances = {"reconstructions": {"validation": set_distances(registry, made, validation)}}
+        result: dict[str, Any] = {
+            "feature": self.feature.label,
+            "images": {"validation": len(validation)},
+            "tokenizer": quality,
+            "distances": distances,
+            "seed": self.protocol.seed,
+            "versions": {"vartk": __version__, "torch": str(torch.__version__)},
+        }
+        if self.model.predictor is None:
+            return result, None
+        training, conditions = self._training()
+        samples, pictures = self._samples(conditions)
+        # equal counts, for both distances depend on them: the real images play the samples' part
+        compared = min(len(samples), len(training) // 2)
+        against = {"validation": validation, "training": training[:compared]}
+        rows = {"samples": samples[:compared], "real images": training[compared : 2 * compared]}
+        for name, row in rows.items():
+            distances[name] = {
+                of: set_distances(registry, row, reference) for of, reference in against.items()
+            }
+        found = {
+            space: Neighbours.of(getattr(samples, space), getattr(training, space))
+            for space in ("features", "pixels")
+        }
+        result["neighbours"] = {
+            space: near_copies(near, Neighbours.of(getattr(validation, space), getattr(training, space)))
+            for space, near in found.items()
+        }
+        result["images"] |= {"training": len(training), "samples": len(samples), "compared": compared}
+        result["sampling"] = plain(self.model.sampling(**self.protocol.settings))
+        return result, self._neighbours(pictures, found)
+
+    def _reconstructions(self) -> tuple[dict[str, float], Seen, Seen]:
+        """Return the quality of the tokenizer on the validation images, these, and what it made of them."""
+        images, tokenizer, schedule = self.images["validation"], self.model.tokenizer, self.model.schedule
+        quality = ReconstructionQuality(
+            self.model.plugins.registry, tokenizer.space, len(schedule), images.size, self.feature
+        )
+        seen, made = [], []
+        indices = list(range(len(images)))
+        for batch in self._batches("validation images", indices):
+            pixels = torch.stack([images[i] for i in batch]).to(self.model.device)
+            with torch.no_grad():
+                output = tokenizer(pixels, schedule)
+            quality.update(output, pixels)
+            seen.append(Seen.of(self.feature, (pixels + 1) / 2))
+            made.append(Seen.of(self.feature, (output.images + 1) / 2))
+        return quality.compute(), Seen.joined(seen), Seen.joined(made)
+
+    def _training(self) -> tuple[Seen, list[int | str]]:
+        """Return the training images that were drawn, and the label or caption of each."""
+        images, takes = self.images["train"], self.model.predictor.conditioner.takes  # type: ignore[union-attr]
+        seen, conditions = [], []
+        for batch in self._batches("training images", self.drawn):
+            examples = [images.dataset[i] for i in batch]
+            conditions += [getattr(example, takes) for example in examples]
+            views = zip(examples, batch, strict=True)
+            pixels = torch.stack([images.prepared(example, (0, i)) for example, i in views])
+            seen.append(Seen.of(self.feature, (pixels.to(self.model.device) + 1) / 2))
+        return Seen.joined(seen), conditions
+
+    def _samples(self, conditions: list[int | str]) -> tuple[Seen, torch.Tensor]:
+        """Sample under the training images' conditions; return what was seen, and the images in 8 bits."""
+        asked = self.protocol
+        chosen = in_proportion(conditions, asked.count)
+        random.Random(asked.seed).shuffle(chosen)
+        sampling = self.model.sampling(**asked.settings)
+        bar = self.add_bar("sample", asked.count)
+        seen, pictures = [], []
+        for start in range(0, asked.count, sampling.batch):
+            labels = chosen[start : start + sampling.batch]
+            seeds = [asked.seed + start + i for i in range(len(labels))]
+            images = sample_batch(self.model, labels, seeds, asked.settings, bar, start)
+            seen.append(Seen.of(self.feature, images.to(self.model.device)))
+            pictures.append(to_uint8(images))
+        return Seen.joined(seen), torch.cat(pictures)
+
+    def _neighbours(self, pictures: torch.Tensor, found: Mapping[str, Neighbours]) -> Image.Image:
+        """Return samples, from the one nearest to a training image to the farthest, beside their nearest."""
+        order = found["features"].distances.argsort().tolist()
+        count = min(SHOWN, len(order))
+        images, labels = [], []
+        for sample in (order[i * len(order) // count] for i in range(count)):
+            images.append(pictures[sample] / 255)
+            labels.append(f"sample {sample}")
+            for space, near in found.items():
+                training = self.images["train"][self.drawn[near.indices[sample]]]
+                images.append((training + 1) / 2)
+                labels.append(f"{space} {near.distances[sample]:.3g}")
+        return labelled_grid(enlarged(torch.stack(images)), labels, columns=9)
+
+    def _batches(self, title: str, indices: list[int]) -> Iterator[list[int]]:
+        """Yield the indices in batches, on a bar."""
+        bar, size = self.add_bar(title, len(indices)), self.model.config.sampling.batch
+        for start in range(0, len(indices), size):
+            yield indices[start : start + size]
+            bar.update(min(start + size, len(indices)))
+
+
+def write_evaluation(result: Mapping[str, Any], picture: Image.Image | None, folder: Path) -> None:
+    """Write `evaluation.json`, `report.md` and `neighbours.png` into a folder."""
+    with whole_file(folder / "evaluation.json") as aside:
+        aside.write_text(json.dumps(result, indent=1))
+    if picture is not None:
+        save_image(picture, folder / "neighbours.png")
+    with whole_file(folder / "report.md") as aside:
+        aside.write_text(report(result))
+
+
+def _agree(model: Model, dataset: ImageDataset) -> None:
+    """Raise `VartkError` where the labels of a dataset are not the classes of a model."""
+    named = model.config.classes
+    takes = model.predictor.conditioner.takes  # type: ignore[union-attr]
+    if takes == "label" and named and dataset.classes != named:
+        raise VartkError(
+            f"the dataset's classes are {', '.join(dataset.classes) or 'none'}; the model's are "
+            f"{', '.join(named)}; name the data that it was trained on, with --data CONFIG or dataset=NAME"
+        )

@@ -1,0 +1,89 @@
+"""An evaluation's numbers as tables, for the terminal and for `report.md`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ..config import leaves
+
+Table = tuple[str, Sequence[str], list[Sequence[str]]]
+"""A title, headings and rows."""
+
+NAMES = {"psnr_db": "PSNR (dB)", "ssim": "SSIM", "perceptual": "perceptual distance"}
+
+
+def tables(result: Mapping[str, Any]) -> Iterator[Table]:
+    """Yield the tables of what `Evaluation.run` returned."""
+    images, label, quality = result["images"], result["feature"], result["tokenizer"]
+    rows: list[Sequence[str]] = [(NAMES[name], _number(quality[name])) for name in NAMES if name in quality]
+    yield f"Reconstructions of {images['validation']} validation images ({label})", ("number", "mean"), rows
+    scales = [name.removeprefix("usage") for name in quality if name.startswith("usage")]
+    rows = [
+        (
+            key.removeprefix("_") or "all",
+            f"{quality[f'usage{key}']:.1%}",
+            _number(quality[f"perplexity{key}"]),
+        )
+        for key in scales
+    ]
+    yield "Codes in use, of those that could be", ("scale", "usage", "perplexity"), rows
+    rows = [
+        (name, of, *(_number(numbers[metric]) for metric in ("fd", "kid")))
+        for name, references in result["distances"].items()
+        for of, numbers in references.items()
+    ]
+    yield "Distances between sets of images", ("images", "from", f"FD-{label}", f"KID-{label}"), rows
+    if "neighbours" in result:
+        rows = [
+            (
+                space,
+                f"{numbers['near_copies']:.1%}",
+                *(
+                    _number(numbers[key])
+                    for key in ("threshold", "median_of_samples", "median_of_validation")
+                ),
+            )
+            for space, numbers in result["neighbours"].items()
+        ]
+        headings = ("by", "near copies", "nearer than", "median, samples", "median, validation")
+        yield f"The nearest of {images['training']} training images", headings, rows
+
+
+def report(result: Mapping[str, Any]) -> str:
+    """Return the tables in Markdown, with how they were made."""
+    parts = [f"# Evaluation of {result['model']}\n\nDataset: `{result['dataset']}`. {_protocol(result)}\n"]
+    for title, headings, rows in tables(result):
+        lines = [headings, ["---"] * len(headings), *rows]
+        parts.append(f"## {title}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n")
+    if "neighbours" in result:
+        parts.append(
+            "![samples beside their nearest training images](neighbours.png)\n\n"
+            "In threes: a sample, the training image that is nearest by features, the one nearest by pixels. "
+            "From the sample nearest to a training image to the one farthest from any.\n"
+        )
+    return "\n".join(parts)
+
+
+def _protocol(result: Mapping[str, Any]) -> str:
+    """Return in words how the sets were made."""
+    images = result["images"]
+    text = (
+        f"Features: {result['feature']}; FD and KID of other features are other numbers. Images are resized "
+        "to cover the model's size, cropped at the centre and rounded to 8 bits. "
+        f"Seed {result['seed']}."
+    )
+    if "samples" not in images:
+        return text
+    n, sampling = images["compared"], ", ".join(f"{k}={v}" for k, v in leaves(result["sampling"]))
+    return (
+        f"{text}\n\n{images['samples']} samples ({sampling}), with the class frequencies of the training "
+        f"images; {n} of them are in FD and KID. `training` is {n} training images, drawn at random; `real "
+        f"images` is {n} others that take the samples' place: the floor at these counts. `validation` is "
+        f"all {images['validation']} validation images. A near copy is nearer to a training image than 99 "
+        "of 100 validation images are."
+    )
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}"
