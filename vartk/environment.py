@@ -24,6 +24,11 @@ PACKAGES = (
 )
 
 
+def launched_rank() -> int | None:
+    """Return the rank of this process if torchrun started it, else None."""
+    return int(os.environ["RANK"]) if "TORCHELASTIC_RUN_ID" in os.environ else None
+
+
 def environment() -> Iterator[tuple[str, str]]:
     """Yield (what, value) lines about this installation; imports torch."""
     import torch

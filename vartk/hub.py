@@ -47,7 +47,7 @@ def find_model(name: str | Path) -> Path:
     """Return the folder of a model.
 
     Args:
-        name: a model folder, a training run's folder, a preset with a model in the box ("emoji64") or with
+        name: a model folder, a training run's folder, a preset that has a model in its distribution, or
             published weights ("var-d16"), or a model folder on the Hugging Face hub ("owner/name").
 
     Raises:

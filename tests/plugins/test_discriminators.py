@@ -134,6 +134,8 @@ def test_blocks_and_kernels_that_there_are_not(backbone):
         features(backbone, blocks=[4])
     with pytest.raises(VartkError, match=r"blocks=\[\] must be some of 0 to 3"):
         features(backbone, blocks=[])
+    with pytest.raises(VartkError, match=r"blocks=\[1, 3, 1\] has a block twice; type each once"):
+        features(backbone, blocks=[1, 3, 1])
     with pytest.raises(VartkError, match=r"kernel=4 must be odd, such as 5"):
         features(backbone, kernel=4)
 

@@ -73,8 +73,15 @@ def test_a_download_that_fails(checkpoints, monkeypatch, net):
     assert f"put it into {checkpoints}, or choose feature elite0" in message
 
 
-def test_a_download_that_was_cut_off(squeeze, checkpoints):
+@pytest.mark.parametrize("damage", [lambda whole: whole[:1000], lambda whole: b"", lambda whole: b"<html>"])
+def test_a_download_that_is_damaged(squeeze, checkpoints, damage):
     (file,) = checkpoints.iterdir()
-    file.write_bytes(file.read_bytes()[:1000])
+    file.write_bytes(damage(file.read_bytes()))
     with pytest.raises(VartkError, match="the weights of lpips on squeeze cannot be had"):
+        build("squeeze")
+
+
+def test_other_errors_are_not_taken_for_missing_weights(squeeze, monkeypatch):
+    monkeypatch.setattr("torchvision.models.squeezenet1_1", lambda **arguments: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
         build("squeeze")

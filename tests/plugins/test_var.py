@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from vartk_plugins.original_var.keys import transformer_state
+from vartk_plugins.var.patches import pack, unpack
 from vartk_plugins.var.positions import nearest_scale
 from vartk_registry import MaskSpec, ParamErrors, Unsupported, VartkError, discover
 from vartk_registry.interfaces import AttentionRequest, CodeSpace, Condition, Schedule
@@ -214,6 +215,39 @@ def test_cached_steps_equal_the_teacher_forced_pass(schedule, trained_on_it):
     golden.assert_close(torch.cat(steps, dim=1), expected, 1e-5)
 
 
+def test_a_square_of_codes_is_put_side_by_side():
+    grid = (2, 4)  # codes 0 to 3 above 4 to 7, each with a width of 1
+    codes = torch.arange(8.0).view(1, 8, 1)
+    squares = pack(codes, grid, 2)
+    assert squares.tolist() == [[[0, 1, 4, 5], [2, 3, 6, 7]]]
+    assert torch.equal(unpack(squares, grid, 2), codes)
+    wide = torch.randn(2, 8, 3)
+    assert torch.equal(unpack(pack(wide, grid, 2), grid, 2), wide)
+
+
+def test_patches_shorten_the_sequence_and_leave_the_interface():
+    """Of the scales 1, 2, 3 and 4x6, those of even sides are packed: 1 + 1 + 9 + 6 tokens for 38 codes."""
+    schedule = Schedule.of([1, 2, 3, (4, 6)])
+    model = tiny(schedule, patch=2)
+    inputs, condition = batch(schedule)
+    seen = []
+
+    def watched(*arguments, mask, **options):
+        seen.append(mask)
+        return attend(*arguments, mask=mask, **options)
+
+    with torch.no_grad():
+        expected = model(inputs, condition, schedule, watched)
+    assert set(seen) == {MaskSpec.scale_causal(Schedule.of([1, 1, 3, (2, 3)]))}
+    assert expected.shape == (3, 38, 16)
+    steps = stepwise(model, inputs, condition, schedule)
+    assert [step.shape[1] for step in steps] == list(schedule.sizes)
+    golden.assert_close(torch.cat(steps, dim=1), expected, 1e-5)
+    other = Schedule.of([1, 4])
+    inputs, condition = batch(other)
+    assert model(inputs, condition, other, attend).shape == (3, 17, 16)
+
+
 def test_logits_have_the_shape_of_the_codes():
     schedule = Schedule.of([1, (1, 2)])
     model = tiny(schedule, space=CodeSpace(2, (5,)))
@@ -384,7 +418,7 @@ def test_pruned_tokens_are_as_if_masked():
     golden.assert_close(torch.cat(steps[:2], dim=1), expected[:, :5], 1e-5)
     golden.assert_close(steps[2][:, kept], expected[:, 5:][:, kept], 1e-5)
     # the blocks add nothing to a pruned token: its logits are the head's for the embedded input
-    embedded = model.embed_inputs(inputs[:, 4:]) + model.layout(schedule)[:, 5:]
+    embedded = model.embed_inputs(inputs[:, 4:], schedule.grids[2:]) + model.layout(schedule)[:, 5:]
     skipped = model.logits(embedded, model.head_modulate(condition.vector))
     golden.assert_close(steps[2][:, pruned], skipped[:, pruned], 1e-5)
 

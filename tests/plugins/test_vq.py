@@ -4,6 +4,7 @@ import math
 import pytest
 import torch
 from tiny_tokenizer import SCHEDULE, build_tokenizer, smooth_images, train
+from torch import distributed
 
 from vartk_plugins.vq import quantizer as module
 from vartk_registry import ParamErrors, discover
@@ -135,6 +136,26 @@ def test_dead_entries_become_vectors_of_the_batch():
     assert quantizer.codebook.weight.grad.tolist() == [[2], [0], [0]]
     quantizer(vectors)
     assert quantizer.hits.tolist() == pytest.approx([0.0099, *[0.99 * 0.01 / 3 + 0.005] * 2])
+
+
+def test_nothing_is_drawn_or_sent_while_no_entry_is_dead(tmp_path, monkeypatch):
+    """With torch.distributed, in a world of one process; the averages need the counts and little more."""
+    quantizer = build("vq", torch.eye(3, 8).tolist(), restart_below=0.5).train()
+    vectors, before = quantizer.codebook.weight.detach().clone(), torch.get_rng_state()
+    sent = []
+    monkeypatch.setattr(distributed, "all_reduce", lambda tensor: sent.append(tensor.shape))
+    monkeypatch.setattr(distributed, "broadcast", lambda tensor, src: sent.append(tensor.shape))
+    store = distributed.FileStore(str(tmp_path / "store"), 1)
+    distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+    try:
+        quantizer(vectors)
+        assert sent == [(3, 2)]
+        assert torch.equal(torch.get_rng_state(), before)
+        for _ in range(3):
+            quantizer(vectors[:1])
+        assert (3, 8) in sent
+    finally:
+        distributed.destroy_process_group()
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])

@@ -297,6 +297,16 @@ def test_what_the_splits_are_made_of_is_checked(tmp_path):
         REGISTRY.build("dataset", "webdataset", {}, split="validation")
     with pytest.raises(VartkError, match=r"1.tar is in train and in validation"):
         build(path, validation=str(tmp_path))
+    (tmp_path / "sub").mkdir()
+    with pytest.raises(VartkError, match=r"1.tar is .*1.tar, and so in train and in validation; take"):
+        build(path, validation=str(tmp_path / "sub" / ".." / "1.tar"))
+    link = tmp_path / "sub" / "link.tar"
+    link.symlink_to(path)
+    with pytest.raises(VartkError, match=r"link.tar is .*1.tar, and so twice in train; name it once"):
+        build([path, link])
+    with pytest.raises(VartkError, match=r"1.tar is twice in train; name it once"):
+        build([path, tmp_path / "*.tar"])
+    assert build(link).name(0) == "link.tar: a.png"
     with pytest.raises(ParamErrors, match="classes"):
         build(path, classes={"a": 1})
     other = shard(tmp_path / "2.tar", {"b.png": image(1)})
@@ -307,6 +317,12 @@ def test_what_the_splits_are_made_of_is_checked(tmp_path):
         VartkError, match=r"no sample in the validation shards, 1 file\n  3.tar: read me: no .jpg"
     ):
         build(path, "validation", validation=str(empty))
+
+
+def test_names_with_two_dots_are_explained(tmp_path):
+    path = shard(tmp_path / "1.tar", {"img.0001.jpg": image(1, "JPEG"), "img.0002.jpg": image(2, "JPEG")})
+    with pytest.raises(VartkError, match=r"no sample .*\n .*img.0001.jpg has the ending .0001.jpg; rename"):
+        build(path)
 
 
 def test_a_shard_that_vanishes_ends_the_run(tmp_path):

@@ -279,11 +279,11 @@ class Edges(torch.nn.Module):
 
 
 class Colours(torch.nn.Module):
-    """A logit for each pixel."""
+    """A logit for each pixel, after other modules."""
 
-    def __init__(self, **parameters):
+    def __init__(self, *before, **parameters):
         super().__init__()
-        self.filter = torch.nn.Conv2d(3, 1, 1)
+        self.filter = torch.nn.Sequential(*before, torch.nn.Conv2d(3, 1, 1))
         for name, parameter in parameters.items():
             self.register_parameter(name, parameter)
 
@@ -370,6 +370,7 @@ GOOD = [
     ("dataset", Squares),
     ("feature", Edges),
     ("discriminator", Colours),
+    ("discriminator", lambda: Colours(torch.nn.BatchNorm2d(3).requires_grad_(False), torch.nn.Dropout(0.5))),
     ("discriminator", lambda: Colours(frozen=torch.nn.Parameter(torch.ones(2), requires_grad=False))),
     ("metric", Difference),
     ("metric", Shift),
@@ -556,6 +557,7 @@ BROKEN = {
         (broken(Colours, forward=lambda o, a: o(a).mean()), "logits must have shape (3,)"),
         (broken(Colours, forward=lambda o, a: o(a.detach())), "gradients must reach the images"),
         (broken(Colours, forward=lambda o, a: o(a) - o(a).mean()), "must not depend on the others"),
+        (lambda: Colours(torch.nn.BatchNorm2d(3)), "in training mode, too, an image's logits must not"),
         (lambda: Colours().requires_grad_(False), "must have parameters that are trained"),
         (lambda: Colours(unused=torch.nn.Parameter(torch.ones(2))), "gradients must reach every parameter"),
     ],

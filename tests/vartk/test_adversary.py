@@ -126,7 +126,7 @@ def test_a_step_by_hand():
     rate = adversary.optimizer.param_groups[0]["lr"]
     assert rate == pytest.approx(0.1 * (1 - 0.9 * 2 / 10))
     moved = torch.tensor([3.0, 0.0, 4.0]) - adversary.module.weights.detach()
-    assert (moved > 0.5 * rate).all()
+    assert (moved > 0.99 * rate).all()
     assert (moved < 1.01 * rate).all()
 
 
@@ -213,16 +213,17 @@ def test_accumulation_adds_up_its_gradients(images):
         one.module.eval()  # dropout differs
         trainer = Trainer(one, CPU)
         trainer.module.eval()
+        one.opponent.module.eval()  # the norm of its weights is estimated anew in every pass
         batch = next(one.batches(0, CPU))[:4].repeat(2, 1, 1, 1)
         values = trainer.update(1, batch)
         return values, {name: p.grad for name, p in one.opponent.module.named_parameters()}
 
     (whole, gradients), (parts, added) = stepped(1), stepped(2)
     for name, value in whole.items():
-        assert float(parts[name]) == pytest.approx(float(value), rel=1e-2), name
+        assert float(parts[name]) == pytest.approx(float(value), rel=1e-4), name
     largest = max(gradient.abs().max() for gradient in gradients.values())
     for name, gradient in gradients.items():
-        torch.testing.assert_close(added[name], gradient, rtol=2e-2, atol=1e-2 * largest)
+        torch.testing.assert_close(added[name], gradient, rtol=1e-3, atol=1e-3 * largest)
 
 
 class Crash(Exception):
@@ -280,6 +281,36 @@ def test_a_checkpoint_holds_what_is_learned():
     assert torch.equal(other.module.frozen.weight, kept)
     ours, theirs = (one.optimizer.state[one.module.weights]["exp_avg"] for one in (other, adversary))
     assert torch.equal(ours, theirs)
+
+
+def test_frozen_parts_stay_in_evaluation_mode():
+    class Seeing(Judge):
+        def __init__(self):
+            super().__init__()
+            self.eyes = nn.Sequential(nn.BatchNorm2d(3), nn.Dropout(0.5)).requires_grad_(False)
+            self.last = nn.Sequential(nn.BatchNorm1d(1), nn.Dropout(0.5))
+
+        def forward(self, images):
+            return self.last(super().forward(self.eyes(images))[:, None])
+
+    adversary = Adversary(Seeing(), TokenizerTraining(steps=10, batch=2, adversarial_start=0.0))
+    adversary.prepare(CPU)
+    before = {name: tensor.clone() for name, tensor in adversary.module.eyes.state_dict().items()}
+    adversary.begin(3)
+    made = torch.full((2, 3, 1, 1), 0.1, requires_grad=True)
+    adversary.term(torch.ones(2, 3, 1, 1), made, made.sum())
+    learn(adversary)
+    assert all(torch.equal(old, adversary.module.eyes.state_dict()[name]) for name, old in before.items())
+    assert not any(part.training for part in adversary.module.eyes.modules())
+    assert all(part.training for part in adversary.module.last.modules())
+
+
+def test_it_begins_as_it_was_drawn(images):
+    built = stage(images).opponent.module
+    with torch.random.fork_rng():
+        torch.manual_seed(TokenizerTraining().seed)
+        drawn = plugins().registry.build("discriminator", "patch", {"layers": 2, "width": 8})
+    assert all(torch.equal(tensor, built.state_dict()[name]) for name, tensor in drawn.state_dict().items())
 
 
 def test_images_that_it_cannot_take_are_refused_before_the_run(images, tmp_path):

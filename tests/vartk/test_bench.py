@@ -16,6 +16,7 @@ from vartk.bench.timing import Spread, in_turns, spread
 from vartk.bench.training import Runner, bench_training, check_agreement, two_steps
 from vartk.bench.training_rows import PLAIN, ROWS, STAGE, Row, choose, configurations
 from vartk.config import plain
+from vartk.engine.model import Model
 from vartk_registry import UnknownName, VartkError
 
 CPU = torch.device("cpu")
@@ -133,6 +134,17 @@ def test_plain_alone_encodes_its_images_in_every_step(config, monkeypatch, name)
     assert len(encoded) == (2 if name == "plain" else 0)
 
 
+@pytest.mark.parametrize(("name", "encoded"), [("plain", 3), ("codes", 0)])
+def test_memory_is_measured_without_encoding_where_the_row_does_not_encode(
+    config, monkeypatch, name, encoded
+):
+    rows, configs = rows_of(config, "codes")
+    calls, encode = [], Model.encode
+    monkeypatch.setattr(Model, "encode", lambda model, images: calls.append(1) or encode(model, images))
+    two_steps(rows[name == "codes"], configs[name], CPU)
+    assert len(calls) == encoded
+
+
 @pytest.mark.parametrize(
     ("numbers", "wrong"),
     [
@@ -178,6 +190,7 @@ def test_bench_train(vartk, config, tmp_path):
     result = json.loads(ran.out.splitlines()[-1])
     assert (result["benchmark"], result["batch"], result["repeats"], result["tokens"]) == ("train", 3, 2, 21)
     assert f"bench train {config} transformer.depth=1 --rows bf16 --batch 3" in result["command"]
+    assert result["matmul"] == "highest"
     plain_row, bf16 = result["rows"]
     assert (plain_row["row"], bf16["row"]) == ("plain", "bf16")
     for row in (plain_row, bf16):
@@ -190,6 +203,7 @@ def test_bench_train(vartk, config, tmp_path):
         assert row["loss"] == pytest.approx(plain_row["loss"], rel=2e-2)
     page = out.read_text()
     assert result["command"] in page
+    assert "its gradient's norm; of the gradient no more is compared" in page
     assert "| bf16 | per-scale, in bf16 | " in page
     assert "| torch | " in page
     assert "bench train 8/8 time of bf16" in ran.err

@@ -61,7 +61,7 @@ def test_both_stages_in_one_go(vartk, refused, config, tmp_path):
     weights = (whole / "transformer" / "model" / "transformer.safetensors").read_bytes()
     shutil.copytree(whole, run)
     shutil.rmtree(run / "transformer")  # as if it was stopped between the stages
-    assert vartk("train", "both", config, "train.transformer.ema=0.5", "--out", run, "--resume").code == 0
+    assert vartk("train", "both", config, "--out", run, "--resume").code == 0
     assert (run / "transformer" / "model" / "transformer.safetensors").read_bytes() == weights
     assert "exists and is not overwritten" in refused("train", "both", config, "--out", run)
     assert "leave --resume out" in refused("train", "both", config, "--out", tmp_path / "none", "--resume")

@@ -1,5 +1,6 @@
 """Training with several processes: equal to one process, in both ways, on one code path."""
 
+import math
 import os
 import signal
 import subprocess
@@ -9,13 +10,15 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
 from omegaconf import OmegaConf
 from tiny import CONFIG, images_folder, tiny_composed, tiny_model
+from torch.distributed.fsdp import FSDPModule
 
 from vartk.cli.main import main
 from vartk.config import StageConfig
 from vartk.engine.data import EndlessBatches
-from vartk.engine.distributed import World
+from vartk.engine.distributed import World, shard
 from vartk.engine.folder import save_model
 from vartk.engine.recipes import tokenize_dataset
 from vartk.engine.training import Run
@@ -67,11 +70,7 @@ LAUNCH = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "
 
 def torchrun(*arguments):
     return subprocess.Popen(
-        [
-            sys.executable,
-            *["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "vartk"],
-            *arguments,
-        ],
+        [sys.executable, *LAUNCH, *arguments],
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -111,6 +110,19 @@ def test_two_processes_train_a_tokenizer_as_one_does(folder, tmp_path):
     assert_same(tmp_path / "two", tmp_path / "one", "tokenizer")
 
 
+def test_an_opponent_trains_in_two_processes_and_goes_on_in_one(folder, tmp_path):
+    name, run = "train.tokenizer.adversarial", tmp_path / "run"
+    settings = [f"{name}=patch", f"{name}.layers=2", f"{name}.width=8", f"{name}_start=0.0"]
+    together(*words(folder, "tokenizer", run, *settings, "train.tokenizer.steps=2"))
+    alone(*words(folder, "tokenizer", run, "train.tokenizer.steps=4", "--resume"))
+    lines = [line for line in Run(run).metrics() if "loss" in line]
+    assert [line["step"] for line in lines] == [1, 2, 3, 4]
+    for line in lines:
+        assert {"adversarial", "adversarial_weight", "discriminator"} < line.keys()
+        assert all(map(math.isfinite, line.values()))
+        assert not line.get("skipped")
+
+
 def test_shards_and_checkpoints_move_between_numbers_of_processes(folder, tmp_path):
     def half(out):
         return words(folder, "transformer", out, "train.transformer.steps=2", "train.transformer.warmup=0")
@@ -133,7 +145,8 @@ def test_shards_and_checkpoints_move_between_numbers_of_processes(folder, tmp_pa
 
 def test_a_stopped_run_of_two_processes_is_saved(folder, tmp_path):
     run = tmp_path / "run"
-    process = torchrun(*words(folder, "tokenizer", run, "train.tokenizer.steps=100000"))
+    settings = ["train.tokenizer.steps=100000", "train.tokenizer.workers=1"]
+    process = torchrun(*words(folder, "tokenizer", run, *settings))
     deadline = time.monotonic() + 120
     while not (run / "metrics.jsonl").exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -174,10 +187,32 @@ def test_what_several_processes_cannot_do_is_refused():
         Trainer(Needs(batch=8, precision="fp16", parallel="fsdp"), torch.device("cpu"), World(0, 2))
 
 
-def test_several_processes_do_not_tokenize(folder, tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def _launched(monkeypatch):
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "test")
     monkeypatch.setenv("RANK", "0")
-    tokenizer = str(folder / "tokenizer")
-    arguments = ["train", "transformer", str(folder / "config.yaml"), "--tokenizer", tokenizer]
-    assert main([*arguments, "--out", str(tmp_path / "run")]) == 2
-    assert f"first: vartk tokenize {folder / 'config.yaml'} --tokenizer" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("_launched")
+def test_several_processes_do_not_tokenize(folder, tmp_path, capsys):
+    config, tokenizer, out = str(folder / "config.yaml"), str(folder / "tokenizer"), str(tmp_path / "run")
+    arguments = ["train", "transformer", config, "dataset.validation=0.5", "--tokenizer", tokenizer]
+    assert main([*arguments, "--out", out]) == 2
+    first = (
+        f"first: vartk tokenize {config} dataset.validation=0.5 --tokenizer {tokenizer} --out {out}-tokens"
+    )
+    assert first in capsys.readouterr().err
+    assert main(["train", "both", config, "--out", out]) == 2
+    assert "runs in one process" in capsys.readouterr().err
     assert not list(Path(tmp_path).iterdir())
+
+
+def test_the_blocks_of_a_transformer_are_sharded_one_by_one(tmp_path):
+    dist.init_process_group("gloo", init_method=f"file://{tmp_path / 'store'}", rank=0, world_size=1)
+    try:
+        predictor = tiny_model().predictor
+        shard(predictor, torch.device("cpu"))
+        units = [name for name, part in predictor.named_modules() if isinstance(part, FSDPModule)]
+    finally:
+        dist.destroy_process_group()
+    assert units == ["", "transformer.blocks.0", "transformer.blocks.1"]

@@ -4,7 +4,15 @@ import pytest
 import torch
 
 from vartk.components import plugins
-from vartk.engine.evaluation import Neighbours, Seen, in_proportion, near_copies, set_distances
+from vartk.engine.evaluation import (
+    Neighbours,
+    Seen,
+    in_proportion,
+    near_copies,
+    set_distances,
+    set_metric,
+)
+from vartk_registry import VartkError
 
 
 class Grey(torch.nn.Module):
@@ -27,11 +35,15 @@ def test_sets_of_images_are_compared_by_every_metric():
     x, y = (torch.rand(n, 3, 8, 8, generator=torch.Generator().manual_seed(n)) for n in (9, 7))
     seen = Seen.joined([Seen.of(Grey(), x[:4]), Seen.of(Grey(), x[4:])])
     assert len(seen) == 9
-    numbers = set_distances(plugins().registry, seen, Seen.of(Grey(), y))
+    numbers = set_distances(plugins().registry, ["fd", "kid"], seen, Seen.of(Grey(), y))
     metric = plugins().registry.build("metric", "fd", {})
     metric.update((x * 255).round().div(255).mean((2, 3)), (y * 255).round().div(255).mean((2, 3)))
     assert numbers["fd"] == pytest.approx(metric.compute()["fd"], rel=1e-5)
-    assert set(numbers) == {"fd", "kid"}
+    assert set(numbers) == {"n", "m", "fd", "kid"}
+    assert (numbers["n"], numbers["m"]) == (9, 7)
+    assert "fd" not in set_distances(plugins().registry, ["kid"], seen, seen)
+    with pytest.raises(VartkError, match="metric 'psnr' compares images in pairs"):
+        set_metric(plugins().registry, "psnr")
 
 
 def test_neighbours_by_hand(monkeypatch):
@@ -44,6 +56,13 @@ def test_neighbours_by_hand(monkeypatch):
         assert near.distances.tolist() == pytest.approx([1, 0, 4, 5], abs=1e-5)
 
 
+def test_exact_copies_are_at_no_distance():
+    among = torch.rand(100, 64, generator=torch.Generator().manual_seed(0)) + 30
+    near = Neighbours.of(among[40:70], among)
+    assert near.indices.tolist() == list(range(40, 70))
+    assert near.distances.tolist() == [0.0] * 30
+
+
 def neighbours(distances):
     return Neighbours(torch.tensor(distances), torch.zeros(len(distances), dtype=torch.int64))
 
@@ -53,10 +72,24 @@ def test_near_copies_by_hand():
     numbers = near_copies(neighbours([0.0, 0.5, 1.0, 7.0, 8.0]), held_out)
     assert numbers == {
         "near_copies": pytest.approx(0.4),
+        "share_if_new": pytest.approx(2 / 102),  # below the second of 101: places 1 and 2 of 102
         "threshold": pytest.approx(1),
         "median_of_samples": 1.0,
         "median_of_validation": 50.0,
     }
+
+
+@pytest.mark.parametrize("n", [5, 60, 201])
+def test_the_share_of_new_images(n):
+    """Of images drawn as the held-out ones are; it tends to 1 % from far above."""
+    draw = torch.Generator().manual_seed(0)
+    trials = [
+        near_copies(*(Neighbours(d, d) for d in torch.rand(2, n, generator=draw, dtype=torch.float64)))
+        for _ in range(4000)
+    ]
+    shares = torch.tensor([numbers["near_copies"] for numbers in trials])
+    error = shares.std().item() / len(trials) ** 0.5
+    assert trials[0]["share_if_new"] == pytest.approx(shares.mean().item(), abs=3 * error)
 
 
 def test_classes_in_proportion():

@@ -17,8 +17,9 @@ import torch
 from tiny import tiny_model
 
 import vartk
+from vartk.components import plugins
 from vartk.hub import find_model
-from vartk_registry import VartkError
+from vartk_registry import PresetSpec, VartkError
 
 ROOT = Path(__file__).parents[2]
 NAME = golden.NAMES[1]  # the smaller one
@@ -84,6 +85,14 @@ def test_what_is_no_model_is_refused(name, message, tmp_path, monkeypatch):
     Path("weights.pth").touch()
     with pytest.raises(VartkError, match=message):
         vartk.load(name)
+
+
+def test_a_distribution_may_hold_the_model_of_a_preset(folder, monkeypatch):
+    boxed = PresetSpec(name="boxed", path=folder / "model.yaml", summary="a preset", model=folder)
+    monkeypatch.setitem(plugins().presets, "boxed", boxed)
+    assert find_model("boxed") == folder
+    with pytest.raises(VartkError, match=r"did you mean 'boxed'\? Valid: boxed, var-d16"):
+        find_model("boxd")
 
 
 def test_a_setting_or_a_device_that_is_unknown_is_refused(folder):

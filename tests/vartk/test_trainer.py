@@ -176,6 +176,14 @@ def test_too_many_skipped_steps_end_the_run(tmp_path):
         trained(Line([math.nan], max_skipped=1), tmp_path / "none")
 
 
+def test_weights_that_no_gradient_reaches_do_not_stop_a_run_from_going_on(images, tmp_path):
+    """Of four phis, three scales leave one unused."""
+    for steps, resume in ((2, False), (4, True)):
+        composed = tiny_composed(images, **{"tokenizer.phi": 4, "train.tokenizer.steps": steps})
+        train_tokenizer(composed, tmp_path / "run", reporter=Quiet(), device="cpu", resume=resume)
+    assert [line["step"] for line in Run(tmp_path / "run").metrics() if "loss" in line] == [1, 2, 3, 4]
+
+
 def test_a_resumed_run_counts_on(images, tmp_path):
     """The gradient scaler is too high at first; it is taken up as it was, with the count."""
 

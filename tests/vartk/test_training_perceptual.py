@@ -66,6 +66,16 @@ def test_it_teaches_the_tokenizer_and_learns_nothing_itself(stage):
     assert not any(p.requires_grad or p.grad is not None for p in made.perceptual.parameters())
 
 
+def test_reported_alone_it_has_no_gradient(stage):
+    made = stage(perceptual_weight=0)
+    seen = []
+    made.perceptual.edges.register_forward_hook(lambda module, given, found: seen.append(found.requires_grad))
+    loss, parts = made.loss(made.module, next(made.batches(0, CPU)))
+    assert seen == [False] * 2
+    assert parts["perceptual"] > 0
+    assert loss.requires_grad
+
+
 def test_it_is_computed_in_single_precision(stage):
     made = stage(precision="bf16")
     batch = next(made.batches(0, CPU))

@@ -36,8 +36,9 @@ def protocol(result: Mapping[str, Any]) -> str:
         f"A training step of a transformer of {result['parameters']:,} parameters, "
         f"{result['tokens']} tokens an image, {counted(result['batch'], 'image')} a step, on "
         f"{result['device']} with {counted(result['threads'], 'thread')}; medians of "
-        f"{counted(result['repeats'], 'step')} a row, taken in turns. Every row gave the loss and the "
-        f"gradient of the first. Peak memory is {result['memory']}."
+        f"{counted(result['repeats'], 'step')} a row, taken in turns. Every row gave the first one's "
+        f"loss, at every scale, and its gradient's norm; of the gradient no more is compared. Float32 "
+        f"matrix products have torch's precision {result['matmul']!r}. Peak memory is {result['memory']}."
     )
 
 

@@ -31,9 +31,18 @@ class Runner:
 
     Args:
         like: another row's runner, with which it shares weights, gradients and optimizer.
+        encode: whether the codes made beforehand are those of the images; else they are random.
     """
 
-    def __init__(self, row: Row, config: Config, device: torch.device, like: Runner | None = None) -> None:
+    def __init__(
+        self,
+        row: Row,
+        config: Config,
+        device: torch.device,
+        like: Runner | None = None,
+        *,
+        encode: bool = True,
+    ) -> None:
         torch.manual_seed(0)
         self.row = row
         self.model = new_model(config, plugins())
@@ -53,11 +62,16 @@ class Runner:
         batch, size = config.train.transformer.batch, grid(config.image_size)
         self.images = torch.rand(batch, 3, *size, generator=generator).mul(2).sub(1).to(device)
         self.conditions = _conditions(predictor.conditioner, batch).to(device)
-        self.codes = self.encoded()
+        self.codes = self.encoded() if encode else self._random_codes(generator).to(device)
 
     def encoded(self) -> torch.Tensor:
         """Return the codes [B, L, *shape] of the images."""
         return torch.cat(self.model.encode(self.images), dim=1)
+
+    def _random_codes(self, generator: torch.Generator) -> torch.Tensor:
+        space = self.model.tokenizer.space
+        size = (len(self.images), self.model.schedule.total, *space.shape)
+        return torch.randint(space.classes, size, generator=generator)
 
     def step(self) -> dict[str, Any]:
         """Do one step of training, and return its numbers."""
@@ -140,6 +154,7 @@ def bench_training(
         "repeats": repeats,
         "device": str(where),
         "threads": torch.get_num_threads(),
+        "matmul": torch.get_float32_matmul_precision(),
         "parameters": sum(parameter.numel() for parameter in plain.stage.module.parameters()),
         "tokens": plain.model.schedule.total,
         "memory": f"{MEANING[where.type]}, in two steps of the row",
@@ -167,8 +182,8 @@ def _memory(
 
 
 def two_steps(row: Row, config: Config, device: torch.device) -> None:
-    """Do a row's first two steps: from the second on the optimizer's state is there."""
-    runner = Runner(row, config, device)
+    """Do a row's first two steps, and encode images only if it does: the memory of both is measured."""
+    runner = Runner(row, config, device, encode=row.encodes)
     runner.step()
     runner.step()
 

@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     with bars() as add_bar:
         made = run_demo(
             arguments.out,
-            [overrides],
+            overrides,
             add_bar=add_bar,
             reporter=TrainingBar,
             device=arguments.device,

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vartk_registry import VartkError
+
 from . import terminal
 from .arguments import add_device, add_json, add_overrides, examples, whole_number
 
@@ -33,7 +35,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=whole_number(4, 10**7),
         default=10_000,
         metavar="N",
-        help="training images looked at, at most, drawn at random (default: 10000)",
+        help="training images looked at, at most, drawn at random; copies of others are not found "
+        "(default: 10000)",
     )
     parser.add_argument(
         "--seed",
@@ -57,30 +60,42 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate, print the tables, and write the report."""
     from ..components import plugins
-    from ..config import parse_overrides
+    from ..config import leaves, parse_overrides
+    from ..engine.evaluation import set_metric
     from ..engine.recipes import open_datasets
     from ..files import refuse_existing
     from ..hub import find_model, load
     from ..tasks.evaluate import Evaluation, Protocol, write_evaluation
-    from ..tasks.evaluation_report import tables
+    from ..tasks.evaluation_report import JUDGE_WAS_LOSS, tables
     from .progress import bars
 
     if arguments.out is not None:
         refuse_existing(arguments.out)
     settings = dict(parse_overrides(arguments.overrides).values)
-    chosen = {key: settings.pop(key) for key in ("dataset", "feature") if key in settings}
+    chosen = {key: settings.pop(key) for key in ("dataset", "feature", "metrics") if key in settings}
     config = _config(arguments, find_model(arguments.model), chosen)
     registry = plugins().registry
     feature = registry.build("feature", config.feature.name, config.feature.params)
+    for name in config.metrics:
+        set_metric(registry, name)  # mistakes are told before minutes of work
     model = load(arguments.model, device=arguments.device)
-    model.sampling(**settings)  # mistakes are told before minutes of work
-    protocol = Protocol(arguments.count, arguments.references, arguments.seed, settings)
-    with bars() as add_bar:
-        evaluation = Evaluation(
-            model, open_datasets(config, terminal.note), feature.to(model.device), protocol, add_bar
+    sampling = model.sampling(**settings)
+    splits = ["validation"] if model.predictor is None else ["train", "validation"]
+    idle = [path for path, _ in leaves(settings) if path != "batch"]
+    if model.predictor is None and idle:
+        raise VartkError(
+            f"{arguments.model} is a tokenizer alone and samples nothing; drop {', '.join(idle)}"
         )
+    flattered = arguments.data is None and config.train.tokenizer.perceptual.name == config.feature.name
+    if flattered:
+        terminal.note(JUDGE_WAS_LOSS)
+    protocol = Protocol(arguments.count, arguments.references, arguments.seed, sampling, config.metrics)
+    with bars() as add_bar:
+        datasets = open_datasets(config, terminal.note, splits)
+        evaluation = Evaluation(model, datasets, feature.to(model.device), protocol, add_bar)
         numbers, picture = evaluation.run()
-    result = {"model": arguments.model, "dataset": config.dataset.name, **numbers}
+    about = {"model": arguments.model, "dataset": config.dataset.name, "feature_was_loss": flattered}
+    result = {**about, **numbers}
     if arguments.out is not None:
         write_evaluation(result, picture, arguments.out)
         terminal.note(f"report: {arguments.out / 'report.md'}")
@@ -95,8 +110,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _config(arguments: argparse.Namespace, model: Path, chosen: dict[str, Any]) -> EvalConfig:
     """Return the configuration that names the dataset and the feature."""
-    from vartk_registry import VartkError
-
     from ..components import plugins
     from ..config import EvalConfig, Layer, compose, load_layers
 

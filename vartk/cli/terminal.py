@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ..environment import launched_rank
+
 
 def silent() -> bool:
     """Return whether another of several processes speaks for this one: torchrun's first."""
-    return os.environ.get("RANK", "0") != "0"
+    return bool(launched_rank())
 
 
 def out(text: str = "") -> None:
@@ -28,7 +29,8 @@ def note(text: str) -> None:
 
 def error(text: str) -> None:
     """Print a user's mistake."""
-    print(f"vartk: {text}", file=sys.stderr)
+    which = f" (process {launched_rank()})" if silent() else ""
+    print(f"vartk{which}: {text}", file=sys.stderr)
 
 
 def table(rows: Iterable[Sequence[str]], headings: Sequence[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,6 +94,7 @@ def run_transformer(arguments: argparse.Namespace) -> int:
     from vartk_registry import VartkError
 
     from ..engine.recipes import train_transformer
+    from ..environment import launched_rank
     from ..hub import find_model
     from .progress import TrainingBar, bars
 
@@ -104,10 +105,11 @@ def run_transformer(arguments: argparse.Namespace) -> int:
         tokens = arguments.out.with_name(f"{arguments.out.name}-tokens")
         if tokens.exists():
             terminal.note(f"using the tokens in {tokens}")
-        elif "RANK" in os.environ:
+        elif launched_rank() is not None:
+            words = ["tokenize", arguments.config, *arguments.overrides, "--tokenizer", arguments.tokenizer]
             raise VartkError(
                 f"there are no tokens in {tokens}, and several processes do not make them; "
-                f"first: vartk tokenize {arguments.config} --tokenizer {arguments.tokenizer} --out {tokens}"
+                f"first: vartk {shlex.join([*words, '--out', str(tokens)])}"
             )
         else:
             from .tokenize_command import tokenize_with_bar
@@ -129,12 +131,9 @@ def run_transformer(arguments: argparse.Namespace) -> int:
 def run_both(arguments: argparse.Namespace) -> int:
     """Train a tokenizer and its transformer."""
     from ..config import parse_overrides
-    from ..files import refuse_existing
     from ..tasks.both import train_both
     from .progress import TrainingBar, bars
 
-    if not arguments.resume:
-        refuse_existing(arguments.out)
     with bars() as add_bar:
         model = train_both(
             arguments.config,

@@ -181,3 +181,4 @@ class EvalConfig(Config):
     """What an evaluation looks at: an experiment's data, with a feature."""
 
     feature: Slot = slot("feature", "elite0")
+    metrics: list[str] = param(["fd", "kid"], "metrics of sets of features, by name")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -131,4 +132,11 @@ def loader(dataset: Any, batches: Any, workers: int, device: torch.device) -> Da
         num_workers=workers,
         pin_memory=device.type == "cuda",
         generator=torch.Generator(),  # the default one would make a resumed run draw differently
+        worker_init_fn=_apart,
     )
+
+
+def _apart(worker: int) -> None:
+    """Keep signals to the process group from a worker: the training process decides when to stop."""
+    if hasattr(os, "setpgrp"):
+        os.setpgrp()

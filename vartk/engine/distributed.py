@@ -17,6 +17,8 @@ from torch import nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 from torch.nn.parallel import DistributedDataParallel
 
+from ..environment import launched_rank
+
 PATIENCE = timedelta(hours=2)
 """How long a process waits for the others, which the first one keeps waiting while it validates."""
 
@@ -76,7 +78,7 @@ def processes(device: torch.device) -> Iterator[tuple[World, torch.device]]:
 
     Gives the world and this process's own device, of the type that was asked for.
     """
-    if "RANK" not in os.environ:
+    if launched_rank() is None:
         yield ALONE, device
         return
     if device.type == "cuda":
@@ -97,20 +99,21 @@ class Parallel:
 
     Args:
         how: "ddp", each process has all weights; "fsdp", each keeps a share of them, and gathers those of
-            a block when it is due (`fully_shard`, that is FSDP2).
+            a block when it is due (`fully_shard`, that is FSDP2). What is sharded comes from the CPU, so
+            that no device ever holds all of it.
 
     Attributes:
         forward: what to call in training.
         sharded: whether the processes have shares of the weights.
     """
 
-    def __init__(self, module: nn.Module, how: str, world: World) -> None:
+    def __init__(self, module: nn.Module, how: str, world: World, device: torch.device) -> None:
         self.sharded = how == "fsdp" and world.size > 1
+        self._device = device
         self._replica = copy.deepcopy(module) if self.sharded and world.leads else None
-        self._module: Any = module
-        self.forward: Any = module
+        self.forward: Any = module if self.sharded else module.to(device)
         if self.sharded:
-            shard(module)
+            shard(module, device)
         elif world.size > 1:
             self.forward = DistributedDataParallel(
                 module, broadcast_buffers=False, find_unused_parameters=True
@@ -118,30 +121,35 @@ class Parallel:
 
     def exchange(self, wanted: bool) -> None:
         """Say whether the next backward pass adds up the gradients of all processes."""
-        if self.sharded:
-            self._module.set_requires_gradient_sync(wanted)
-        elif isinstance(self.forward, DistributedDataParallel):
+        if isinstance(self.forward, DistributedDataParallel):  # shards always do, to stay shares
             self.forward.require_backward_grad_sync = wanted
 
-    def whole(self, module: nn.Module) -> nn.Module | None:
-        """Return the module, or its average, with all weights; None where shards leave them to the leader."""
+    @contextmanager
+    def whole(self, module: nn.Module) -> Iterator[nn.Module | None]:
+        """Give the module, or its average, with all weights; None where shards leave them to the leader."""
         if not self.sharded:
-            return module
+            yield module
+            return
         weights = gathered(module)
-        if self._replica is not None:
-            self._replica.load_state_dict(weights)
-        return self._replica
+        if self._replica is None:
+            yield None
+            return
+        self._replica.load_state_dict(weights)
+        yield self._replica.to(self._device)
+        self._replica.cpu()
 
 
-def shard(module: nn.Module) -> None:
-    """Leave each process its share of the weights; blocks, the items of module lists, are units."""
+def shard(module: nn.Module, device: torch.device) -> None:
+    """Leave each process its share of the weights, on its device; the items of module lists are units."""
+    from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
 
-    for child in module.children():
-        if isinstance(child, nn.ModuleList):
-            for block in child:
-                fully_shard(block)
-    fully_shard(module)
+    mesh = init_device_mesh(device.type, (dist.get_world_size(),))
+    for part in reversed(list(module.modules())):  # what is inside comes first
+        if isinstance(part, nn.ModuleList):
+            for block in part:
+                fully_shard(block, mesh=mesh)
+    fully_shard(module, mesh=mesh)
 
 
 def gathered(module: nn.Module) -> dict[str, Any]:

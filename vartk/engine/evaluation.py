@@ -8,13 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional as F
 
-from vartk_registry import Registry
-from vartk_registry.interfaces import Feature
+from vartk_registry import Registry, VartkError
+from vartk_registry.interfaces import Feature, Metric
 
 from ..images import to_uint8
-
-METRICS = ("fd", "kid")
-"""The metrics of sets of features that an evaluation reports."""
 
 PIXELS = 32
 """The longest side, in pixels, of what images are averaged to before their pixels are compared."""
@@ -56,11 +53,24 @@ class Seen:
         return Seen(self.features[rows], self.pixels[rows])
 
 
-def set_distances(registry: Registry, found: Seen, reference: Seen) -> dict[str, float]:
-    """Return the numbers of `METRICS` for the features of two sets."""
-    numbers: dict[str, float] = {}
-    for name in METRICS:
-        metric = registry.build("metric", name, {})
+def set_metric(registry: Registry, name: str) -> Metric:
+    """Build a metric of sets of features; `VartkError` for any other one."""
+    metric: Metric = registry.build("metric", name, {})
+    if metric.takes != "features":
+        raise VartkError(
+            f"metric {name!r} compares images in pairs; metrics=[...] takes metrics of sets of features, "
+            "such as fd and kid (`vartk list metric`)"
+        )
+    return metric
+
+
+def set_distances(
+    registry: Registry, metrics: Sequence[str], found: Seen, reference: Seen
+) -> dict[str, float]:
+    """Return the sizes `n` and `m` of two sets, and the metrics' numbers for their features."""
+    numbers: dict[str, float] = {"n": len(found), "m": len(reference)}
+    for name in metrics:
+        metric = set_metric(registry, name)
         metric.update(found.features, reference.features)
         numbers |= metric.compute()
     return numbers
@@ -76,20 +86,25 @@ class Neighbours:
     @classmethod
     def of(cls, found: torch.Tensor, among: torch.Tensor) -> Neighbours:
         """Find the nearest of the vectors `among` [M, D] to each of `found` [N, D]."""
-        nearest = [torch.cdist(rows, among).min(dim=1) for rows in found.split(_ROWS)]
-        return cls(torch.cat([n.values for n in nearest]), torch.cat([n.indices for n in nearest]))
+        indices = torch.cat([torch.cdist(rows, among).argmin(dim=1) for rows in found.split(_ROWS)])
+        parts = zip(found.split(_ROWS), indices.split(_ROWS), strict=True)
+        # cdist rounds, so that equal vectors may be apart there
+        return cls(torch.cat([(rows - among[nearest]).norm(dim=1) for rows, nearest in parts]), indices)
 
 
 def near_copies(samples: Neighbours, held_out: Neighbours) -> dict[str, float]:
     """Return the share of samples that are near copies of a training image, and what it rests on.
 
     A near copy is nearer to its nearest training image than 99 of 100 held-out images, real and never
-    trained on, are to theirs (`NEAR`): samples as new as the held-out images have a share of 1 %. Where some
-    held-out images are near copies themselves, the threshold is low and the share says too little.
+    trained on, are to theirs (`NEAR`). Samples as new as the n held-out images have the share `share_if_new`
+    in the mean: of n + 1 alike, each is as likely to be the nearest, the next, ..., and the quantile lies
+    NEAR (n - 1) places past the nearest. Where some held-out images are near copies themselves, the
+    threshold is low and the share says too little.
     """
-    threshold = held_out.distances.quantile(NEAR).item()
+    n, threshold = len(held_out.distances), held_out.distances.quantile(NEAR).item()
     return {
         "near_copies": (samples.distances < threshold).float().mean().item(),
+        "share_if_new": (NEAR * (n - 1) + 1) / (n + 1),
         "threshold": threshold,
         "median_of_samples": samples.distances.median().item(),
         "median_of_validation": held_out.distances.median().item(),

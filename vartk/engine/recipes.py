@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -74,7 +74,8 @@ def train_transformer(
         model = new_model(config, plugins())
         _give_tokenizer(model, tokenizer)
         loaded = load_tokens(tokens, tokenizer, model.schedule)
-        stage = TransformerStage(config, model.to(own), loaded, plugins().registry)
+        model.modules()[0].to(own)
+        stage = TransformerStage(config, model, loaded, plugins().registry)
         return train(stage, composed, out, reporter=reporter, device=own, world=world, resume=resume)
 
 
@@ -104,13 +105,13 @@ def tokenize_dataset(
     )
 
 
-def open_datasets(config: Config, event: Callable[[str], None]) -> dict[str, ImageDataset]:
-    """Open both splits of a configuration's dataset, and tell of images that are skipped."""
+def open_datasets(
+    config: Config, event: Callable[[str], None], splits: Sequence[str] = ("train", "validation")
+) -> dict[str, ImageDataset]:
+    """Open splits of a configuration's dataset, and tell of images that are skipped."""
     slot = config.dataset
     build = plugins().registry.build
-    datasets = {
-        split: build("dataset", slot.name, slot.params, split=split) for split in ("train", "validation")
-    }
+    datasets = {split: build("dataset", slot.name, slot.params, split=split) for split in splits}
     for split, dataset in datasets.items():
         if dataset.skipped:
             event(f"{split}: {counted(len(dataset.skipped), 'image')} skipped:")

@@ -11,6 +11,7 @@ from ..components import plugins
 from ..config import Composed, Config, Layer, compose, load_layers
 from ..engine.recipes import tokenize_dataset, tokenizer_layer, train_tokenizer, train_transformer
 from ..engine.training import Reporter
+from ..environment import launched_rank
 from ..files import refuse_existing
 from .sample import Bar
 
@@ -35,6 +36,11 @@ def train_both(
     Raises:
         VartkError: one of the folders exists, or there is nothing to resume; errors of training.
     """
+    if launched_rank() is not None:
+        raise VartkError(
+            "`vartk train both` runs in one process; with torchrun: train tokenizer, then tokenize (without "
+            "torchrun), then train transformer"
+        )
     first, tokens, second = out / "tokenizer", out / "tokens", out / "transformer"
     if resume and not first.exists():
         raise VartkError(f"{out} is not a run that could be resumed; leave --resume out")
@@ -42,11 +48,13 @@ def train_both(
         for part in (first, tokens, second):
             refuse_existing(part)
 
-    def composed(stage: Path, *more: Layer) -> Composed[Config]:
-        layers = load_layers(str(stage) if stage.exists() else config, plugins())
+    began = [run for run in (second, first) if run.exists()]  # either knows all keys of both stages
+
+    def composed(*more: Layer) -> Composed[Config]:
+        layers = load_layers(str(began[0]) if began else config, plugins())
         return compose(Config, [*layers, *more, overrides], plugins())
 
-    setting = composed(first)
+    setting = composed()
     tokenizer = train_tokenizer(
         setting,
         first,
@@ -54,7 +62,7 @@ def train_both(
         device=device,
         resume=first.exists(),
     )
-    setting = composed(second, tokenizer_layer(tokenizer, plugins()))
+    setting = composed(tokenizer_layer(tokenizer, plugins()))
     if not tokens.exists():
         bars: dict[str, Bar] = {}
 

@@ -10,13 +10,13 @@ from typing import Any
 import torch
 
 from ..components import plugins
-from ..config import Composed, Config, Layer, compose, load_layers
+from ..config import Layer
 from ..engine.folder import load_model
 from ..engine.model import Model
-from ..engine.recipes import tokenize_dataset, tokenizer_layer, train_tokenizer, train_transformer
 from ..engine.training import Reporter, Run
-from ..files import refuse_existing, whole_file
+from ..files import whole_file
 from ..images import enlarged, labelled_grid, save_image, tile
+from .both import train_both
 from .sample import Bar
 
 EACH = 4
@@ -25,7 +25,7 @@ EACH = 4
 
 def run_demo(
     out: Path,
-    layers: list[Layer],
+    overrides: Layer,
     *,
     add_bar: Callable[[str, int], Bar],
     reporter: Callable[[Bar], Reporter],
@@ -34,38 +34,13 @@ def run_demo(
     """Train a small model in the new folder `out`, and write its pictures and a report.
 
     Args:
-        layers: the configuration, merged over the preset `demo`.
+        overrides: what is set beside the preset `demo`.
         reporter: wraps a bar for a training run.
 
     Returns where everything is, and the numbers of the report.
     """
-    refuse_existing(out)
     began = time.perf_counter()
-    composed = _composed(layers)
-    train = composed.config.train
-    tokenizer = train_tokenizer(
-        composed,
-        out / "tokenizer",
-        reporter=reporter(add_bar("1/2 tokenizer", train.tokenizer.steps)),
-        device=device,
-    )
-    composed = _composed([*layers, tokenizer_layer(tokenizer, plugins())])
-    bars: dict[str, Bar] = {}
-
-    def tokenized(split: str, done: int, total: int) -> None:
-        if split not in bars:
-            bars[split] = add_bar(f"tokens {split}", total)
-        bars[split].update(done)
-
-    tokenize_dataset(composed.config, tokenizer, out / "tokens", device=device, progress=tokenized)
-    folder = train_transformer(
-        composed,
-        tokenizer,
-        out / "tokens",
-        out / "transformer",
-        reporter=reporter(add_bar("2/2 transformer", train.transformer.steps)),
-        device=device,
-    )
+    folder = train_both("demo", overrides, out, add_bar=add_bar, reporter=reporter, device=device)
     model = load_model(folder, plugins()).to(device)
     pictures = {"grid": out / "grid.png", "strip": out / "coarse-to-fine.png"}
     _save_pictures(model, pictures)
@@ -82,10 +57,6 @@ def run_demo(
     with whole_file(out / "report.md") as aside:
         aside.write_text(_report(made, out))
     return made
-
-
-def _composed(layers: list[Layer]) -> Composed[Config]:
-    return compose(Config, [*load_layers("demo", plugins()), *layers], plugins())
 
 
 def _save_pictures(model: Model, pictures: dict[str, Path]) -> None:

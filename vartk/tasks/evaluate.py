@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 
@@ -16,14 +18,14 @@ from vartk_registry import VartkError, counted
 from vartk_registry.interfaces import Feature, ImageDataset
 
 from .. import __version__
-from ..config import plain
+from ..config import SamplingConfig, plain
 from ..engine.build import grid
 from ..engine.data import Images
 from ..engine.evaluation import Neighbours, Seen, in_proportion, near_copies, set_distances
 from ..engine.model import Model
 from ..engine.training.quality import ReconstructionQuality
-from ..files import whole_file
-from ..images import enlarged, labelled_grid, save_image, to_uint8
+from ..files import whole_folder
+from ..images import enlarged, labelled_grid, to_uint8
 from .evaluation_report import report
 from .sample import Bar, sample_batch
 
@@ -39,17 +41,21 @@ class Protocol:
         count: samples.
         references: training images that are looked at, at most, drawn at random.
         seed: of the first sample, the others counting up from it, and of the draws of images.
-        settings: nested keys of the sampling configuration.
+        sampling: of the samples; its batch is that of all that is looked at.
+        metrics: names of metrics of sets of features.
     """
 
     count: int
     references: int
     seed: int
-    settings: Mapping[str, Any]
+    sampling: SamplingConfig
+    metrics: Sequence[str]
 
 
 class Evaluation:
     """One evaluation of a model on a dataset, with a feature on the model's device.
+
+    `datasets` are the splits "train" and "validation"; a tokenizer alone needs the second.
 
     Raises:
         VartkError: the dataset has too few images, or not the model's classes.
@@ -75,18 +81,18 @@ class Evaluation:
         self.add_bar = add_bar
         size = grid(model.config.image_size)
         self.images = {split: Images(dataset, size) for split, dataset in datasets.items()}
-        if model.predictor is not None:
-            _agree(model, datasets["train"])
+        if model.predictor is None:
+            return
+        _agree(model, datasets["train"])
         draw = random.Random(protocol.seed)
-        total = len(self.images["train"])
+        total = len(datasets["train"])
         self.drawn = draw.sample(range(total), min(total, protocol.references))
         """The training images that are looked at, in random order."""
 
     def run(self) -> tuple[dict[str, Any], Image.Image | None]:
         """Return the numbers, and the picture of neighbours unless the model is a tokenizer alone."""
         quality, validation, made = self._reconstructions()
-        registry = self.model.plugins.registry
-        distances = {"reconstructions": {"validation": set_distances(registry, made, validation)}}
+        distances = {"reconstructions": self._distances(made, {"validation": validation})}
         result: dict[str, Any] = {
             "feature": self.feature.label,
             "images": {"validation": len(validation)},
@@ -99,14 +105,11 @@ class Evaluation:
             return result, None
         training, conditions = self._training()
         samples, pictures = self._samples(conditions)
-        # equal counts, for both distances depend on them: the real images play the samples' part
+        # FD depends on the counts: as many real images play the samples' part, before the same references
         compared = min(len(samples), len(training) // 2)
-        against = {"validation": validation, "training": training[:compared]}
-        rows = {"samples": samples[:compared], "real images": training[compared : 2 * compared]}
-        for name, row in rows.items():
-            distances[name] = {
-                of: set_distances(registry, row, reference) for of, reference in against.items()
-            }
+        references = {"validation": validation, "training": training[compared:]}
+        distances["samples"] = self._distances(samples[:compared], references)
+        distances["real images"] = self._distances(training[:compared], references)
         found = {
             space: Neighbours.of(getattr(samples, space), getattr(training, space))
             for space in ("features", "pixels")
@@ -115,9 +118,20 @@ class Evaluation:
             space: near_copies(near, Neighbours.of(getattr(validation, space), getattr(training, space)))
             for space, near in found.items()
         }
-        result["images"] |= {"training": len(training), "samples": len(samples), "compared": compared}
-        result["sampling"] = plain(self.model.sampling(**self.protocol.settings))
+        result["images"] |= {
+            "training": len(training),
+            "training_in_all": len(self.images["train"]),
+            "samples": len(samples),
+            "compared": compared,
+        }
+        result["sampling"] = plain(self.protocol.sampling)
         return result, self._neighbours(pictures, found)
+
+    def _distances(self, found: Seen, references: Mapping[str, Seen]) -> dict[str, dict[str, float]]:
+        registry, metrics = self.model.plugins.registry, self.protocol.metrics
+        return {
+            of: set_distances(registry, metrics, found, reference) for of, reference in references.items()
+        }
 
     def _reconstructions(self) -> tuple[dict[str, float], Seen, Seen]:
         """Return the quality of the tokenizer on the validation images, these, and what it made of them."""
@@ -148,29 +162,34 @@ class Evaluation:
             seen.append(Seen.of(self.feature, (pixels.to(self.model.device) + 1) / 2))
         return Seen.joined(seen), conditions
 
-    def _samples(self, conditions: list[int | str]) -> tuple[Seen, torch.Tensor]:
-        """Sample under the training images' conditions; return what was seen, and the images in 8 bits."""
+    def _samples(self, conditions: list[int | str]) -> tuple[Seen, np.ndarray]:
+        """Sample under the training images' conditions; return what was seen, and the images in 8 bits.
+
+        The images [N, 3, H, W] lie in a temporary file, for they may be more than the memory holds.
+        """
         asked = self.protocol
         chosen = in_proportion(conditions, asked.count)
         random.Random(asked.seed).shuffle(chosen)
-        sampling = self.model.sampling(**asked.settings)
+        settings, size = plain(asked.sampling), asked.sampling.batch
         bar = self.add_bar("sample", asked.count)
-        seen, pictures = [], []
-        for start in range(0, asked.count, sampling.batch):
-            labels = chosen[start : start + sampling.batch]
+        with TemporaryFile() as file:
+            pictures = np.memmap(file, np.uint8, "w+", shape=(asked.count, 3, *self.images["train"].size))
+        seen = []
+        for start in range(0, asked.count, size):
+            labels = chosen[start : start + size]
             seeds = [asked.seed + start + i for i in range(len(labels))]
-            images = sample_batch(self.model, labels, seeds, asked.settings, bar, start)
+            images = sample_batch(self.model, labels, seeds, settings, bar, start)
             seen.append(Seen.of(self.feature, images.to(self.model.device)))
-            pictures.append(to_uint8(images))
-        return Seen.joined(seen), torch.cat(pictures)
+            pictures[start : start + size] = to_uint8(images).numpy()
+        return Seen.joined(seen), pictures
 
-    def _neighbours(self, pictures: torch.Tensor, found: Mapping[str, Neighbours]) -> Image.Image:
+    def _neighbours(self, pictures: np.ndarray, found: Mapping[str, Neighbours]) -> Image.Image:
         """Return samples, from the one nearest to a training image to the farthest, beside their nearest."""
         order = found["features"].distances.argsort().tolist()
         count = min(SHOWN, len(order))
         images, labels = [], []
         for sample in (order[i * len(order) // count] for i in range(count)):
-            images.append(pictures[sample] / 255)
+            images.append(torch.from_numpy(pictures[sample]) / 255)
             labels.append(f"sample {sample}")
             for space, near in found.items():
                 training = self.images["train"][self.drawn[near.indices[sample]]]
@@ -180,28 +199,33 @@ class Evaluation:
 
     def _batches(self, title: str, indices: list[int]) -> Iterator[list[int]]:
         """Yield the indices in batches, on a bar."""
-        bar, size = self.add_bar(title, len(indices)), self.model.config.sampling.batch
+        bar, size = self.add_bar(title, len(indices)), self.protocol.sampling.batch
         for start in range(0, len(indices), size):
             yield indices[start : start + size]
             bar.update(min(start + size, len(indices)))
 
 
 def write_evaluation(result: Mapping[str, Any], picture: Image.Image | None, folder: Path) -> None:
-    """Write `evaluation.json`, `report.md` and `neighbours.png` into a folder."""
-    with whole_file(folder / "evaluation.json") as aside:
-        aside.write_text(json.dumps(result, indent=1))
-    if picture is not None:
-        save_image(picture, folder / "neighbours.png")
-    with whole_file(folder / "report.md") as aside:
-        aside.write_text(report(result))
+    """Write `evaluation.json`, `report.md` and `neighbours.png` as a new folder."""
+    with whole_folder(folder) as aside:
+        (aside / "evaluation.json").write_text(json.dumps(result, indent=1))
+        (aside / "report.md").write_text(report(result))
+        if picture is not None:
+            picture.save(aside / "neighbours.png")
 
 
 def _agree(model: Model, dataset: ImageDataset) -> None:
     """Raise `VartkError` where the labels of a dataset are not the classes of a model."""
-    named = model.config.classes
-    takes = model.predictor.conditioner.takes  # type: ignore[union-attr]
-    if takes == "label" and named and dataset.classes != named:
+    named, conditioner = model.config.classes, model.predictor.conditioner  # type: ignore[union-attr]
+    advice = "name the data that it was trained on, with --data CONFIG or dataset=NAME"
+    if conditioner.takes != "label":
+        return
+    if named and dataset.classes != named:
         raise VartkError(
             f"the dataset's classes are {', '.join(dataset.classes) or 'none'}; the model's are "
-            f"{', '.join(named)}; name the data that it was trained on, with --data CONFIG or dataset=NAME"
+            f"{', '.join(named)}; {advice}"
+        )
+    if len(dataset.classes) != len(conditioner.choices):
+        raise VartkError(
+            f"the dataset has {len(dataset.classes)} classes, the model {len(conditioner.choices)}; {advice}"
         )

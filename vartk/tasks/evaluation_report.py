@@ -11,6 +11,12 @@ Table = tuple[str, Sequence[str], list[Sequence[str]]]
 """A title, headings and rows."""
 
 NAMES = {"psnr_db": "PSNR (dB)", "ssim": "SSIM", "perceptual": "perceptual distance"}
+SET_NAMES = {"fd": "FD", "kid": "KID"}
+
+JUDGE_WAS_LOSS = (
+    "The tokenizer was trained to make this feature's distance small, so it flatters the model; look with "
+    "another one, too (feature=NAME)."
+)
 
 
 def tables(result: Mapping[str, Any]) -> Iterator[Table]:
@@ -28,17 +34,24 @@ def tables(result: Mapping[str, Any]) -> Iterator[Table]:
         for key in scales
     ]
     yield "Codes in use, of those that could be", ("scale", "usage", "perplexity"), rows
-    rows = [
-        (name, of, *(_number(numbers[metric]) for metric in ("fd", "kid")))
+    sets = [
+        (name, of, numbers)
         for name, references in result["distances"].items()
         for of, numbers in references.items()
     ]
-    yield "Distances between sets of images", ("images", "from", f"FD-{label}", f"KID-{label}"), rows
+    metrics = [name for name in sets[0][2] if name not in ("n", "m")]
+    rows = [
+        (name, of, f"{numbers['n']} / {numbers['m']}", *(_number(numbers[metric]) for metric in metrics))
+        for name, of, numbers in sets
+    ]
+    names = [f"{SET_NAMES.get(metric, metric)}-{label}" for metric in metrics]
+    yield "Distances between sets of images", ("images", "from", "n / m", *names), rows
     if "neighbours" in result:
         rows = [
             (
                 space,
                 f"{numbers['near_copies']:.1%}",
+                f"{numbers['share_if_new']:.1%}",
                 *(
                     _number(numbers[key])
                     for key in ("threshold", "median_of_samples", "median_of_validation")
@@ -46,8 +59,9 @@ def tables(result: Mapping[str, Any]) -> Iterator[Table]:
             )
             for space, numbers in result["neighbours"].items()
         ]
-        headings = ("by", "near copies", "nearer than", "median, samples", "median, validation")
-        yield f"The nearest of {images['training']} training images", headings, rows
+        headings = ("by", "near copies", "if new", "nearer than", "median, samples", "median, validation")
+        title = f"The nearest of {images['training']} of {images['training_in_all']} training images"
+        yield title, headings, rows
 
 
 def report(result: Mapping[str, Any]) -> str:
@@ -73,15 +87,18 @@ def _protocol(result: Mapping[str, Any]) -> str:
         "to cover the model's size, cropped at the centre and rounded to 8 bits. "
         f"Seed {result['seed']}."
     )
+    if result["feature_was_loss"]:
+        text += f" {JUDGE_WAS_LOSS}"
     if "samples" not in images:
         return text
     n, sampling = images["compared"], ", ".join(f"{k}={v}" for k, v in leaves(result["sampling"]))
     return (
         f"{text}\n\n{images['samples']} samples ({sampling}), with the class frequencies of the training "
-        f"images; {n} of them are in FD and KID. `training` is {n} training images, drawn at random; `real "
-        f"images` is {n} others that take the samples' place: the floor at these counts. `validation` is "
-        f"all {images['validation']} validation images. A near copy is nearer to a training image than 99 "
-        "of 100 validation images are."
+        f"images; {n} of them are in the distances between sets (n / m: as many images, from as many). `real "
+        f"images` is {n} training images, drawn at random, in the samples' place: the floor at these counts. "
+        f"`training` is {images['training'] - n} others; `validation` is all {images['validation']} "
+        "validation images. A near copy is nearer to its nearest training image than 99 of 100 validation "
+        "images are to theirs; samples as new as the validation images have the share `if new` in the mean."
     )
 
 

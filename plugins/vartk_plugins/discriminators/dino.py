@@ -50,7 +50,7 @@ class FeatureDiscriminator(nn.Module):
         kernel: tokens that a head's second convolution spans.
 
     Raises:
-        VartkError: a block that there is not, or an even kernel.
+        VartkError: a block that there is not, or that is there twice, or an even kernel.
     """
 
     mean: torch.Tensor
@@ -61,6 +61,8 @@ class FeatureDiscriminator(nn.Module):
         depth = len(backbone.blocks)
         if not blocks or not all(0 <= block < depth for block in blocks):
             raise VartkError(f"blocks={list(blocks)} must be some of 0 to {depth - 1}, such as [{depth - 1}]")
+        if len(set(blocks)) < len(blocks):
+            raise VartkError(f"blocks={list(blocks)} has a block twice; type each once")
         if kernel % 2 == 0:
             raise VartkError(f"kernel={kernel} must be odd, such as {kernel + 1}")
         self.backbone = backbone.requires_grad_(False)

@@ -17,7 +17,8 @@ RUN_ID = "wandb-run-id.txt"
 class WandbLogger:
     """A run of Weights & Biases, whose id is kept in the run folder so that it goes on there.
 
-    Steps that a resumed run makes again stay as they were logged first.
+    Steps that a resumed run makes again stay as they were logged first. Offline, each start writes a
+    folder of its own with that id.
 
     Raises:
         VartkError: the run cannot begin: nobody is logged in, or the network is gone.
@@ -44,7 +45,7 @@ class WandbLogger:
                 dir=folder,
                 config=dict(config),
                 id=known.read_text().strip() if known.exists() else None,
-                resume="allow" if mode == "online" else None,  # offline, the same id is enough
+                resume=None if mode == "disabled" else "allow",
                 settings=wandb.Settings(console="off"),  # progress bars are no record
             )
         except wandb.Error as error:

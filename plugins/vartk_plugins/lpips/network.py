@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import warnings
 from pathlib import Path
 
@@ -20,6 +21,9 @@ FILES = {
     "squeeze": "squeezenet1_1-b8a52dc0.pth",
 }
 """The weights that torchvision downloads."""
+
+_UNAVAILABLE = (OSError, RuntimeError, EOFError, pickle.UnpicklingError)
+"""What the network raises, and a file that is cut off or something else."""
 
 
 class Lpips(nn.Module):
@@ -41,7 +45,7 @@ class Lpips(nn.Module):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # lpips calls torchvision by its old arguments
                 self.model = LPIPS(net=net, verbose=False)
-        except Exception as error:  # of the network, or of a file that was cut off
+        except _UNAVAILABLE as error:
             folder = Path(torch.hub.get_dir()) / "checkpoints"
             raise VartkError(
                 f"the weights of lpips on {net} cannot be had: {error}. Download "

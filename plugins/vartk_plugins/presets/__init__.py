@@ -40,11 +40,15 @@ def vartk_presets() -> list[PresetSpec]:
         for name, summary in official.items()
     ]
     small = {
-        "emoji64": "64-px pictures of 9 groups in 5 styles: the model in the box",
+        "emoji64": "64-px pictures of 9 groups in 5 styles, in a few hours on two cores",
         "demo": "32-px pictures from scratch in two minutes on two cores: what `vartk demo` trains",
     }
     presets += [
-        PresetSpec(name=name, path=_CONFIGS / f"{name}.yaml", summary=summary)
+        PresetSpec(
+            name=name,
+            path=_CONFIGS / f"{name}.yaml",
+            summary=summary,
+        )
         for name, summary in small.items()
     ]
     return presets

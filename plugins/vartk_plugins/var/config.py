@@ -14,6 +14,9 @@ class VarConfig:
     depth: int = param(16, "number of blocks", low=1)
     width: int | None = param(None, "channels of a token; 64 x depth where not given", low=1)
     heads: int | None = param(None, "attention heads; depth where not given", low=1)
+    patch: int = param(
+        1, "side of the squares of codes that are one token, on the scales that they tile; 1 is VAR", low=1
+    )
     mlp_ratio: float = param(4.0, "hidden width of the feed-forward, in widths", above=0)
     shared_adaln: bool = param(False, "one AdaLN projection for all blocks, with an offset each")
     l2_norm: bool = param(

@@ -33,7 +33,9 @@ def initialise(model: VarTransformer, gain: float) -> None:
             nn.init.zeros_(module.bias)
     nn.init.trunc_normal_(model.start_position, std=std)
     nn.init.trunc_normal_(model.position, std=std)
-    model.head.weight.mul_(HEAD)
+    for head in (model.head, model.patch_head):
+        if head is not None:
+            head.weight.mul_(HEAD)
     model.head_modulation.weight.mul_(ADALN)
     for block in model.blocks:
         attention = block.attention

@@ -1,6 +1,7 @@
 """One generation: a cached step a scale.
 
-Legend: B batch, n tokens of a scale, m of them computed, T keys, H heads, D head dim, C width.
+Legend: B batch, n codes of a scale, M tokens of all scales, m of one (or those of them that are
+computed), T keys, H heads, D head dim, C width.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from vartk_registry.interfaces import CachePlan, CacheStrategy, Schedule
 from vartk_registry.interfaces.attention import Attend
 
 from .blocks import Compute
+from .patches import packed
 
 if TYPE_CHECKING:
     from .transformer import VarTransformer
@@ -41,17 +43,18 @@ class VarSession:
         attend: Attend,
     ) -> None:
         self._model = model
-        self._schedule = schedule
+        self._grids = schedule.grids
+        self._tokens = packed(schedule, model.patch)
         self._attend = attend
         self._step = 0
         self._vector_BC = vector
-        self._layout_1LC = model.layout(schedule)
+        self._layout_1MC = model.layout(self._tokens)
         self._head_modulation = model.head_modulate(vector)
         condition = model.block_condition(vector)
         self._modulations = [block.modulate(condition) for block in model.blocks]
         self.cache = cache.start(
             CachePlan(
-                schedule=schedule,
+                schedule=self._tokens,
                 layers=len(model.blocks),
                 batch=len(vector),
                 heads=model.heads,
@@ -68,15 +71,16 @@ class VarSession:
         """
         if (inputs is None) != (self._step == 0):
             raise ValueError("the first scale takes no inputs, and every other one does")
-        start, stop = self._schedule.spans[self._step]
-        tokens = self._vector_BC[:, None] if inputs is None else self._model.embed_inputs(inputs)
-        x_BnC = tokens + self._layout_1LC[:, start:stop]
+        start, stop = self._tokens.spans[self._step]
+        grids = self._grids[self._step : self._step + 1]
+        tokens = self._vector_BC[:, None] if inputs is None else self._model.embed_inputs(inputs, grids)
+        x_BmC = tokens + self._layout_1MC[:, start:stop]
         for layer, block in enumerate(self._model.blocks):
             attend = partial(self._attend_cached, layer)
             around = partial(self._on_selected, layer)
-            x_BnC = block.run(x_BnC, self._modulations[layer], attend, around)
+            x_BmC = block.run(x_BmC, self._modulations[layer], attend, around)
         self._step += 1
-        return self._model.logits(x_BnC, self._head_modulation)
+        return self._model.logits(x_BmC, self._head_modulation, grids)
 
     def narrow(self, batch: int) -> None:
         """Go on with the first `batch` samples alone."""

@@ -1,11 +1,12 @@
 """VAR's transformer: predicts the codes of every scale from the coarser ones.
 
-Legend: B batch, L tokens of all scales, n of one, n0 of the first, C width; the 2 of a modulation
-are the scale and the shift of the head's norm.
+Legend: B batch, L codes of all scales, n of one, n0 of the first, M and m the tokens of these (fewer
+with patches), C width; the 2 of a modulation are the scale and the shift of the head's norm.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import torch
@@ -14,11 +15,12 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from vartk_registry import MaskSpec, Unsupported, VartkError
-from vartk_registry.interfaces import CacheStrategy, CodeSpace, Condition, Schedule
+from vartk_registry.interfaces import CacheStrategy, CodeSpace, Condition, Grid, Schedule
 from vartk_registry.interfaces.attention import Attend
 
 from .blocks import Block, adaptive_norm
 from .init import initialise
+from .patches import pack, packed, packs, unpack
 from .positions import lay_out
 from .session import VarSession
 
@@ -47,6 +49,7 @@ class VarTransformer(nn.Module):
         depth: int,
         width: int | None,
         heads: int | None,
+        patch: int,
         mlp_ratio: float,
         shared_adaln: bool,
         l2_norm: bool,
@@ -64,15 +67,17 @@ class VarTransformer(nn.Module):
                 f"transformer 'var': width={self.width} is no multiple of heads={self.heads}; "
                 f"take width={self.width - self.width % self.heads + self.heads}, or other heads"
             )
-        self.schedule = schedule
+        self.patch = patch
+        self.trained = packed(schedule, patch)
         self.space = space
         self.norm_eps = norm_eps
         self.checkpointing = checkpointing
         last_drop = 0.1 * depth / 24 if drop_path is None else drop_path
-        self.start_position = nn.Parameter(torch.empty(1, schedule.sizes[0], self.width))
-        self.position = nn.Parameter(torch.empty(1, schedule.total, self.width))
+        self.start_position = nn.Parameter(torch.empty(1, self.trained.sizes[0], self.width))
+        self.position = nn.Parameter(torch.empty(1, self.trained.total, self.width))
         self.level = nn.Embedding(len(schedule), self.width)
         self.embed = nn.Linear(channels, self.width)
+        self.patch_embed = nn.Linear(patch**2 * channels, self.width) if patch > 1 else None
         self.shared_modulation = nn.Linear(self.width, 6 * self.width) if shared_adaln else None
         self.blocks = nn.ModuleList(
             Block(
@@ -89,6 +94,7 @@ class VarTransformer(nn.Module):
         )
         self.head_modulation = nn.Linear(self.width, 2 * self.width)
         self.head = nn.Linear(self.width, space.width)
+        self.patch_head = nn.Linear(self.width, patch**2 * space.width) if patch > 1 else None
         initialise(self, gain_init)
 
     def forward(self, inputs: Tensor, condition: Condition, schedule: Schedule, attend: Attend) -> Tensor:
@@ -104,16 +110,18 @@ class VarTransformer(nn.Module):
             logits [B, L, *shape, classes], fp32.
         """
         vector_BC = _vector(condition)
-        first_BnC = vector_BC[:, None].expand(-1, schedule.sizes[0], -1)
-        x_BLC = torch.cat((first_BnC, self.embed_inputs(inputs)), dim=1) + self.layout(schedule)
-        attend_masked = partial(attend, mask=MaskSpec.scale_causal(schedule))
+        tokens = packed(schedule, self.patch)
+        first_BmC = vector_BC[:, None].expand(-1, tokens.sizes[0], -1)
+        inputs_BmC = self.embed_inputs(inputs, schedule.grids[1:])
+        x_BMC = torch.cat((first_BmC, inputs_BmC), dim=1) + self.layout(tokens)
+        attend_masked = partial(attend, mask=MaskSpec.scale_causal(tokens))
         block_condition = self.block_condition(vector_BC)
         for block in self.blocks:
             if self.checkpointing and torch.is_grad_enabled():
-                x_BLC = checkpoint(block, x_BLC, block_condition, attend_masked, use_reentrant=False)
+                x_BMC = checkpoint(block, x_BMC, block_condition, attend_masked, use_reentrant=False)
             else:
-                x_BLC = block(x_BLC, block_condition, attend_masked)
-        return self.logits(x_BLC, self.head_modulate(vector_BC))
+                x_BMC = block(x_BMC, block_condition, attend_masked)
+        return self.logits(x_BMC, self.head_modulate(vector_BC), schedule.grids)
 
     def begin(
         self, condition: Condition, schedule: Schedule, cache: CacheStrategy, attend: Attend
@@ -127,13 +135,24 @@ class VarTransformer(nn.Module):
         return {name for name, _ in self.named_parameters() if name.endswith(ends)}
 
     def layout(self, schedule: Schedule) -> Tensor:
-        """Return what is added to each token for its place, [1, L, C]."""
-        return lay_out(self.start_position, self.position, self.level.weight, self.schedule, schedule)
+        """Return what is added to each token of a packed schedule for its place, [1, M, C]."""
+        return lay_out(self.start_position, self.position, self.level.weight, self.trained, schedule)
 
-    def embed_inputs(self, inputs: Tensor) -> Tensor:
-        """Return inputs [B, n, channels] as tokens [B, n, C], fp32."""
+    def embed_inputs(self, inputs: Tensor, grids: Sequence[Grid]) -> Tensor:
+        """Return the inputs [B, n, channels] of some scales as tokens [B, m, C], fp32."""
         with torch.autocast(inputs.device.type, enabled=False):
-            return self.embed(inputs)
+            if self.patch_embed is None:
+                return self.embed(inputs)
+            parts = inputs.split([h * w for h, w in grids], dim=1)
+            return torch.cat(
+                [
+                    self.patch_embed(pack(part, grid, self.patch))
+                    if packs(grid, self.patch)
+                    else self.embed(part)
+                    for part, grid in zip(parts, grids, strict=True)
+                ],
+                dim=1,
+            )
 
     def block_condition(self, vector_BC: Tensor) -> Tensor:
         """Return what each block's `modulate` takes, from the condition [B, C]."""
@@ -146,12 +165,26 @@ class VarTransformer(nn.Module):
         with torch.autocast(vector_BC.device.type, enabled=False):
             return self.head_modulation(F.silu(vector_BC)).unflatten(-1, (1, 2, -1))
 
-    def logits(self, x_BnC: Tensor, modulation_B12C: Tensor) -> Tensor:
-        """Return the logits [B, n, *shape, classes], fp32, of the last block's output."""
+    def logits(self, x_BmC: Tensor, modulation_B12C: Tensor, grids: Sequence[Grid]) -> Tensor:
+        """Return the logits [B, n, *shape, classes], fp32, of the last block's output for some scales."""
         scale_B1C, shift_B1C = modulation_B12C.unbind(2)
-        with torch.autocast(x_BnC.device.type, enabled=False):
-            x_BnC = adaptive_norm(x_BnC, scale_B1C, shift_B1C, self.norm_eps)
-            return self.head(x_BnC).unflatten(-1, self.space.logits_shape)
+        with torch.autocast(x_BmC.device.type, enabled=False):
+            x_BmC = adaptive_norm(x_BmC, scale_B1C, shift_B1C, self.norm_eps)
+            return self._heads(x_BmC, grids).unflatten(-1, self.space.logits_shape)
+
+    def _heads(self, x_BmC: Tensor, grids: Sequence[Grid]) -> Tensor:
+        if self.patch_head is None:
+            return self.head(x_BmC)
+        parts = x_BmC.split(packed(Schedule(tuple(grids)), self.patch).sizes, dim=1)
+        return torch.cat(
+            [
+                unpack(self.patch_head(part), grid, self.patch)
+                if packs(grid, self.patch)
+                else self.head(part)
+                for part, grid in zip(parts, grids, strict=True)
+            ],
+            dim=1,
+        )
 
 
 def _vector(condition: Condition) -> Tensor:

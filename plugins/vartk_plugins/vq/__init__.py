@@ -1,11 +1,11 @@
-"""Vector quantisation: one codebook, learned or averaged, searched by distance or by angle."""
+"""Vector quantisation: a codebook, learned or averaged, searched by distance or by angle, or several."""
 
 from vartk_registry import ComponentSpec, hookimpl
 
 
 @hookimpl
 def vartk_components() -> list[ComponentSpec]:
-    """Offer `vq`, `vq-cosine` and `vq-ema`."""
+    """Offer `vq`, `vq-cosine`, `vq-ema` and `pq`."""
     return [
         ComponentSpec(
             kind="quantizer",
@@ -27,5 +27,12 @@ def vartk_components() -> list[ComponentSpec]:
             target="vartk_plugins.vq.ema:EMAVectorQuantizer",
             config="vartk_plugins.vq.config:EMAConfig",
             summary="a codebook of moving averages of the vectors it stands for; unused codes restart",
+        ),
+        ComponentSpec(
+            kind="quantizer",
+            name="pq",
+            target="vartk_plugins.vq.product:ProductQuantizer",
+            config="vartk_plugins.vq.config:PQConfig",
+            summary="product quantisation: a codebook for each part of a vector",
         ),
     ]

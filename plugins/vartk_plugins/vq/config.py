@@ -31,3 +31,11 @@ class EMAConfig(VQConfig):
         0.99, "share of the averages that an update keeps; every scale of a step is an update", low=0, high=1
     )
     restart_below: float = param(0.03, _RESTART, low=0, high=1)
+
+
+@dataclass(kw_only=True, slots=True)
+class PQConfig(VQConfig):
+    """Parameters of `pq`."""
+
+    branches: int = param(4, "parts of a vector, each with a codebook of its own", low=1)
+    classes: int = param(1024, "entries of each codebook", low=2)

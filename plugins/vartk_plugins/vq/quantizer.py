@@ -84,15 +84,16 @@ class VectorQuantizer(nn.Module):
         """Take in the vectors and codes of a call in training."""
         if not self.restart_below:
             return
-        sums_VD, shares_V = self._shares(vectors_ND, codes_N)
-        if sums_VD.isfinite().all():  # else the step is skipped
+        # for whether all is finite, one number of each vector is enough
+        sums_V1, shares_V = self._shares(vectors_ND.sum(dim=-1, keepdim=True), codes_N)
+        if sums_V1.isfinite().all():  # else the step is skipped
             self.hits.lerp_(shares_V, 1 - _HITS_KEPT)
             self._restart(vectors_ND)
 
     def _shares(self, vectors_ND: torch.Tensor, codes_N: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the sum [V, D] and the number [V] of the vectors of each code, over that of all."""
         counted = F.pad(vectors_ND, (0, 1), value=1.0)
-        totals = counted.new_zeros(self.space.classes, self.dim + 1).index_add_(0, codes_N, counted)
+        totals = counted.new_zeros(self.space.classes, counted.shape[1]).index_add_(0, codes_N, counted)
         if distributed.is_initialized():
             distributed.all_reduce(totals)
         totals /= totals[:, -1].sum()
@@ -104,7 +105,9 @@ class VectorQuantizer(nn.Module):
         A new entry counts as one of average use, so that it has time to find vectors of its own.
         """
         mean = self.hits.mean()
-        dead = int((self.hits < self.restart_below * mean).sum())
+        dead = int((self.hits < self.restart_below * mean).sum())  # the same in every process
+        if not dead:
+            return
         fresh = torch.randperm(len(vectors_ND), device=vectors_ND.device)[:dead]
         replaced = self.hits.argsort(stable=True)[: len(fresh)]
         self.codebook.weight[replaced] = vectors_ND[fresh]

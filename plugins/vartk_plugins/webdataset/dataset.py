@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from itertools import accumulate, chain
+from pathlib import Path
 
 from vartk_registry import UnknownName, VartkError, counted
 from vartk_registry.images import SkipsDamaged, read_rgb, text_of
@@ -32,8 +34,8 @@ class WebDataset(SkipsDamaged):
         split: "train" or "validation".
 
     Raises:
-        VartkError: a shard is missing, unreadable or in both splits; a split's shards hold no sample; a
-            label is missing or no class.
+        VartkError: a shard is missing, unreadable or named twice; a split's shards hold no sample; a label
+            is missing or no class.
     """
 
     def __init__(
@@ -46,10 +48,7 @@ class WebDataset(SkipsDamaged):
             raise VartkError(
                 "dataset webdataset needs train, the training shards, such as 'shards/train-{0000..0099}.tar'"
             )
-        if shared := set(paths["train"]) & set(paths["validation"]):
-            raise VartkError(
-                f"dataset webdataset: {min(shared)} is in train and in validation; take it out of one"
-            )
+        _refuse_repeats(paths)
         self._shards = [index_shard(path) for path in paths[split]]
         super().__init__([line for shard in self._shards for line in shard.skipped])
         self._ends = list(accumulate(len(shard) for shard in self._shards))
@@ -57,6 +56,8 @@ class WebDataset(SkipsDamaged):
             lines = [
                 f"no sample in the {split} shards, {counted(len(self._shards), 'file')}",
                 *self.skipped[:10],
+                "a sample is KEY.jpg, .jpeg, .png or .webp, and KEY ends at the first dot: img.0001.jpg has "
+                "the ending .0001.jpg; rename such files",
             ]
             raise VartkError("dataset webdataset: " + "\n  ".join(lines))
         every = self._shards if classes else [index_shard(path) for path in chain(*paths.values())]
@@ -91,6 +92,23 @@ class WebDataset(SkipsDamaged):
         number = bisect_right(self._ends, index)
         shard = self._shards[number]
         return shard, index - (self._ends[number] - len(shard))
+
+
+def _refuse_repeats(paths: Mapping[str, Sequence[Path]]) -> None:
+    """Raise `VartkError` where a shard is named twice, by whatever name."""
+    found: dict[Path, tuple[str, Path]] = {}
+    for split, shards in paths.items():
+        for path in shards:
+            file = path.resolve()
+            if file in found:
+                before, name = found[file]
+                what = f"{path} is" if name == path else f"{path} is {name}, and so"
+                if before != split:
+                    what += f" in {before} and in {split}; take it out of one"
+                else:
+                    what += f" twice in {split}; name it once"
+                raise VartkError(f"dataset webdataset: {what}")
+            found[file] = split, path
 
 
 def _listed(patterns: str | list[str]) -> list[str]:

@@ -18,8 +18,8 @@ class Metric(Protocol):
     def update(self, found: torch.Tensor, reference: torch.Tensor, /) -> None:
         """Take a batch and what it is compared with.
 
-        Images are [B, 3, H, W] in [0, 1], as many in the reference; features are [B, D] (see `Feature`),
-        as many in the reference as there are.
+        Images are [B, 3, H, W] in [0, 1], as many in the reference. Features are [B, D] (see `Feature`);
+        the two sets may differ in size, and either batch may be empty.
         """
         ...
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import torch
 
 from ..interfaces import Discriminator, Grid
+from ..modes import train_what_learns
 from .rules import mode, require, require_close, require_shape
 
 
 def check_discriminator(discriminator: Discriminator, image_size: Grid = (64, 64)) -> None:
-    """Check a discriminator on random images, in evaluation mode."""
+    """Check a discriminator on random images, in both modes; it stays as it is."""
     generator = torch.Generator().manual_seed(0)
     images = (torch.rand(3, 3, *image_size, generator=generator) * 2 - 1).requires_grad_()
     with mode(discriminator, training=False):
@@ -34,3 +35,21 @@ def check_discriminator(discriminator: Discriminator, image_size: Grid = (64, 64
         all(gradient is not None for gradient in gradients),
         "gradients must reach every parameter that is trained; let the others require none",
     )
+    other_batch = torch.cat((images[:1], images[1:] / 2))
+    require_close(
+        "in training mode, too, an image's logits must not depend on the others of the batch",
+        _logits_in_training(discriminator, other_batch)[:1],
+        _logits_in_training(discriminator, images)[:1],
+    )
+
+
+@torch.no_grad()
+def _logits_in_training(discriminator: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """Return the logits of always the same dropout and state, which a call may change."""
+    state = {name: tensor.clone() for name, tensor in discriminator.state_dict().items()}
+    with mode(discriminator, training=True), torch.random.fork_rng():
+        train_what_learns(discriminator)
+        torch.manual_seed(0)
+        logits: torch.Tensor = discriminator(images)
+    discriminator.load_state_dict(state)
+    return logits

@@ -14,10 +14,11 @@ from torch.nn import functional as F
 
 from vartk_registry import Registry
 from vartk_registry.interfaces import Discriminator, Grid
+from vartk_registry.modes import train_what_learns
 
 from ...config import NO_ADVERSARY, TokenizerTraining
 from ..distributed import ALONE, Parallel, World
-from .optim import learning_rate
+from .optim import learning_rate, make_state
 
 LARGEST_WEIGHT = 1e4
 """Where the adaptive weight ends, when the discriminator's gradient vanishes."""
@@ -40,7 +41,8 @@ def build_adversary(config: TokenizerTraining, image_size: Grid, registry: Regis
     with torch.random.fork_rng([]), torch.no_grad():
         torch.manual_seed(config.seed)
         discriminator = registry.build("discriminator", slot.name, slot.params)
-        discriminator(torch.zeros(1, 3, *image_size))  # a refusal should not wait until it is its turn
+        # a refusal should not wait until it is its turn; in training mode this would change its state
+        discriminator.eval()(torch.zeros(1, 3, *image_size))
     return Adversary(discriminator, config)
 
 
@@ -62,11 +64,11 @@ class Adversary:
 
     def prepare(self, device: torch.device, world: World = ALONE) -> None:
         """Take its place in a training, before the first step."""
-        self.module.to(device).train()
-        self.parallel = Parallel(self.module, "ddp", world)
+        train_what_learns(self.module)
+        self.parallel = Parallel(self.module, "ddp", world, device)
         self._trained = [parameter for parameter in self.module.parameters() if parameter.requires_grad]
         self.optimizer = torch.optim.Adam(self._trained, betas=self.config.betas)
-        self.state_dict()  # which makes the optimizer's state, so that a checkpoint before its start does not
+        make_state(self.module, self.optimizer)
 
     def begin(self, step: int) -> None:
         """Begin a step, counted from 1."""
@@ -74,6 +76,7 @@ class Adversary:
         self._active = step > self.config.adversarial_start * self.config.steps
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.discriminator_lr * learning_rate(step - 1, self.config)
+            group["betas"] = tuple(self.config.betas)
 
     def term(
         self, images: torch.Tensor, made: torch.Tensor, reconstruction: torch.Tensor

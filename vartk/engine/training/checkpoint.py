@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import random
 import shutil
@@ -62,9 +63,13 @@ def save(
         aside = world.told(aside)
         try:
             _with_all(dcp.save, _state(step, module, optimizer, others), aside, world)
-            torch.save(_random_state(), aside / _random_file(world))
         except CheckpointException as error:
+            if not world.leads:  # whose folder it is
+                raise VartkError(f"{path} could not be written: {_cause(error)}") from error
             raise OSError(_cause(error)) from error
+        random_state = io.BytesIO()  # torch's own writing hides why it fails
+        torch.save(_random_state(), random_state)
+        (aside / _random_file(world)).write_bytes(random_state.getvalue())
         world.wait()
         if world.leads:
             (aside / CHECKSUMS).write_text(json.dumps(_checksums(aside)))

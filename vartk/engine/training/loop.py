@@ -111,7 +111,7 @@ def train(
             if (unsaved and not skips.in_a_row) or last or stop:
                 trainer.save(step, run)
                 unsaved = False
-            if stop and not last:
+            if stop:
                 reporter.event(f"stopped after step {step}, which is saved; --resume goes on")
                 stop.obey()
     return run.model
@@ -120,6 +120,8 @@ def train(
 def _given_up(stage: Stage, run: Run, step: int, in_a_row: int, broken: str) -> str:
     saved = [path.name for path in checkpoint.steps(run.checkpoints)]
     lower = f"a lower train.{stage.name}.lr, now {stage.train.lr:g}"
+    if stage.train.precision == "fp16":
+        lower += f", or train.{stage.name}.precision=bf16"
     advice = (
         f"the last good checkpoint is {saved[-1]}: --resume goes on from it, with {lower}"
         if saved

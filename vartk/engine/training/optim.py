@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.distributed.checkpoint.state_dict import get_optimizer_state_dict
 
 from ...config import StageConfig
 
@@ -37,11 +38,21 @@ def build_optimizer(module: nn.Module, config: StageConfig) -> torch.optim.Optim
     return create_optimizer_v2(groups, opt="adamw", lr=peak(config), betas=(b1, b2))
 
 
+def make_state(module: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Give every parameter its state now, so that all checkpoints of a run have the same keys.
+
+    Otherwise one that no gradient has reached yet would have none.
+    """
+    get_optimizer_state_dict(module, optimizer)  # takes a step without gradients, which must not count
+    for state in optimizer.state.values():
+        state["step"].zero_()
+
+
 def set_rates(optimizer: torch.optim.Optimizer, step: int, config: StageConfig) -> float:
-    """Set what the step after `step` steps takes: weight decay, and the learning rate, which is returned."""
+    """Set what the step after `step` steps takes: decays, and the learning rate, which is returned."""
     rate = peak(config) * learning_rate(step, config)
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"], group["betas"] = rate, tuple(config.betas)
     decayed = optimizer.param_groups[0]
     decayed["weight_decay"] = weight_decay(step, config)
     return rate

@@ -57,7 +57,9 @@ def build_perceptual(slot: Slot, registry: Registry) -> Feature | None:
 
 
 def perceptual_distance(feature: Feature, made: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
-    """Return the distance [B] of images in [-1, 1] to those they should equal, in float32."""
-    feature.to(images.device)  # type: ignore[attr-defined]
+    """Return the distance [B] of images in [-1, 1] to those they should equal, in float32.
+
+    The feature must be on their device.
+    """
     with torch.autocast(images.device.type, enabled=False):
         return feature.distance((made.float() + 1) / 2, (images.float() + 1) / 2)

@@ -13,6 +13,9 @@ from ...config import StageConfig
 from ..distributed import ALONE, World
 from .adversary import Adversary
 
+VALIDATED_AT_ONCE = 32
+"""Images of a validation that are computed at once: a batch may be many processes' share."""
+
 
 class Stage(Protocol):
     """One of the trainings that the loop can do."""

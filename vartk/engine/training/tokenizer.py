@@ -23,6 +23,7 @@ from ..folder import write_model
 from ..model import Model
 from .adversary import build_adversary
 from .quality import ReconstructionQuality, build_perceptual, perceptual_distance
+from .stage import VALIDATED_AT_ONCE
 
 
 class TokenizerStage:
@@ -51,6 +52,7 @@ class TokenizerStage:
         views = EndlessBatches(
             len(self._training), self.train.batch, self.train.seed, start, self.train.steps, world
         )
+        self._look_on(device)
         # on a CPU the backward pass of group normalisation takes twice as long in channels_last
         layout = torch.channels_last if device.type == "cuda" else torch.contiguous_format
         for images in loader(self._training, views, self.train.workers, device):
@@ -64,7 +66,8 @@ class TokenizerStage:
         total = self.train.l1 * parts["l1"] + self.train.l2 * parts["l2"]
         total = total + self.train.vq * sum(output.losses.values())
         if self.perceptual is not None:
-            parts["perceptual"] = perceptual_distance(self.perceptual, made, images).mean()
+            seen = made if self.train.perceptual_weight else made.detach()  # only reported: no gradient
+            parts["perceptual"] = perceptual_distance(self.perceptual, seen, images).mean()
             total = total + self.train.perceptual_weight * parts["perceptual"]
         if self.opponent is not None:
             # the quantizer's losses have no gradient at the images made, and so no say in the weight
@@ -75,12 +78,13 @@ class TokenizerStage:
     @torch.no_grad()
     def validate(self, module: Any, device: torch.device) -> dict[str, float]:
         """Return the quality of held-out reconstructions, and the use of the codes by scale."""
+        self._look_on(device)
         quality = ReconstructionQuality(
             self.registry, self.space, len(self.schedule), self._validation.size, self.perceptual
         )
         count = min(len(self._validation), self.train.eval_images)
-        for start in range(0, count, self.train.batch):
-            stop = min(start + self.train.batch, count)
+        for start in range(0, count, VALIDATED_AT_ONCE):
+            stop = min(start + VALIDATED_AT_ONCE, count)
             images = torch.stack([self._validation[i] for i in range(start, stop)]).to(device)
             quality.update(module(images, self.schedule), images)
         return quality.compute() if count else {}
@@ -97,6 +101,11 @@ class TokenizerStage:
         """Write the model folder of a tokenizer alone."""
         with whole_folder(folder, replace=True) as aside:
             write_model(aside, model_part(self.config), weights, None, _card(self.config))
+
+    def _look_on(self, device: torch.device) -> None:
+        """Move the feature, if there is one, to the images' device."""
+        if self.perceptual is not None:
+            self.perceptual.to(device)  # type: ignore[attr-defined]
 
 
 def _card(config: Config) -> str:

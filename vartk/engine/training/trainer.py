@@ -17,7 +17,7 @@ from vartk_registry import VartkError
 from ...config import StageConfig
 from ..distributed import ALONE, Parallel, World, gathered, shard
 from . import checkpoint
-from .optim import build_optimizer, set_rates
+from .optim import build_optimizer, make_state, set_rates
 from .run import Run
 from .stage import Stage
 
@@ -61,18 +61,18 @@ class Trainer:
         self.world = world
         self.config = stage.train
         _check(stage, world)
-        self.module = stage.module.to(device)
-        self.module.train()
+        self.module = stage.module.train()
         self.ema = _average(self.module, self.config)
         self.shown: nn.Module = self.module if self.ema is None else self.ema.module
-        self.parallel = Parallel(self.module, stage.parallel, world)
-        if self.ema is not None and self.parallel.sharded:
-            shard(self.shown)
+        self.parallel = Parallel(self.module, stage.parallel, world, device)
+        if self.ema is not None:
+            shard(self.shown, device) if self.parallel.sharded else self.shown.to(device)
         # a wrapper, so that evaluation and the names of the weights stay as they are
         self.forward: Any = self.parallel.forward
         if self.config.compile:
             self.forward = torch.compile(self.forward)
         self.optimizer = build_optimizer(self.module, self.config)
+        make_state(self.module, self.optimizer)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.config.precision == "fp16")
         self.skips = Skips()
         self.opponent = stage.opponent
@@ -84,7 +84,7 @@ class Trainer:
     def update(self, step: int, batch: Any) -> dict[str, Any]:
         """Do one step of training, and return its numbers by name: scalar tensors, and the rate.
 
-        Where the loss or its gradient is not finite, all weights stay as they are; see `skips`.
+        Where the loss or its gradient is not finite, all that the optimizer moves stays; see `skips`.
         """
         rate = set_rates(self.optimizer, step - 1, self.config)
         self.optimizer.zero_grad(set_to_none=True)
@@ -110,15 +110,15 @@ class Trainer:
 
         The leading process does, and the others return None.
         """
-        shown = self.parallel.whole(self.shown)
-        if shown is None or not self.world.leads:
-            return None
-        training = shown.training
-        shown.eval()
-        devices = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices), self._autocast():
-            result = function(shown, self.device)
-        shown.train(training)
+        with self.parallel.whole(self.shown) as shown:
+            if shown is None or not self.world.leads:
+                return None
+            training = shown.training
+            shown.eval()
+            devices = [self.device] if self.device.type == "cuda" else []
+            with torch.random.fork_rng(devices), self._autocast():
+                result = function(shown, self.device)
+            shown.train(training)
         return result
 
     def resume(self, run: Run, event: Callable[[str], None]) -> int:

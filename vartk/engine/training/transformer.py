@@ -23,6 +23,7 @@ from ..distributed import ALONE, World
 from ..folder import write_model
 from ..model import Model
 from ..tokens import Tokens
+from .stage import VALIDATED_AT_ONCE
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 """Codes [B, L, *shape] and conditions [B, ...]."""
@@ -79,8 +80,8 @@ class TransformerStage:
         if not count:
             return {}
         sums = [torch.zeros(self.model.schedule.total, dtype=torch.float64) for _ in range(2)]
-        for start in range(0, count, self.train.batch):
-            codes, conditions = data[start : min(start + self.train.batch, count)]
+        for start in range(0, count, VALIDATED_AT_ONCE):
+            codes, conditions = data[start : min(start + VALIDATED_AT_ONCE, count)]
             made = self._losses(module, codes.to(device).long(), conditions.to(device), 0.0)
             for total, values in zip(sums, made, strict=True):
                 total += values.double().sum(0).cpu()
