@@ -419,7 +419,7 @@ def test_pruned_tokens_are_as_if_masked():
     golden.assert_close(steps[2][:, kept], expected[:, 5:][:, kept], 1e-5)
     # the blocks add nothing to a pruned token: its logits are the head's for the embedded input
     embedded = model.embed_inputs(inputs[:, 4:], schedule.grids[2:]) + model.layout(schedule)[:, 5:]
-    skipped = model.logits(embedded, model.head_modulate(condition.vector))
+    skipped = model.logits(embedded, model.head_modulate(condition.vector), schedule.grids[2:])
     golden.assert_close(steps[2][:, pruned], skipped[:, pruned], 1e-5)
 
 
