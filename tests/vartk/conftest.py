@@ -1,5 +1,6 @@
 """The command line in this process, a tiny model on disk, and plugins that are there for one test."""
 
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,13 @@ import tiny
 from vartk.cli.main import main
 from vartk.components import plugins
 from vartk.engine.folder import save_model
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _heed_ctrl_c() -> None:
+    """Let processes be interrupted: those that a shell starts in the background ignore Ctrl-C."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass
