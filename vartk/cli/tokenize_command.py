@@ -54,14 +54,9 @@ def run(arguments: argparse.Namespace) -> int:
 def tokenize_with_bar(config: Config, tokenizer: Path, folder: Path, device: str) -> None:
     """Write the tokens of a configuration's dataset, showing progress."""
     from ..engine.recipes import tokenize_dataset
-    from .progress import Bar, bars
+    from ..tasks.both import split_bars
+    from .progress import bars
 
     with bars() as add_bar:
-        shown: dict[str, Bar] = {}
-
-        def report(split: str, done: int, total: int) -> None:
-            if split not in shown:
-                shown[split] = add_bar(f"tokenize {split}", total)
-            shown[split].update(done)
-
-        tokenize_dataset(config, tokenizer, folder, device=device, progress=report, event=terminal.note)
+        progress = split_bars(add_bar)
+        tokenize_dataset(config, tokenizer, folder, device=device, progress=progress, event=terminal.note)

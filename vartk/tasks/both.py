@@ -16,6 +16,18 @@ from ..files import refuse_existing
 from .sample import Bar
 
 
+def split_bars(add_bar: Callable[[str, int], Bar]) -> Callable[[str, int, int], None]:
+    """Return a progress function of `tokenize` that shows each split on a bar of its own."""
+    bars: dict[str, Bar] = {}
+
+    def progress(split: str, done: int, total: int) -> None:
+        if split not in bars:
+            bars[split] = add_bar(f"tokenize {split}", total)
+        bars[split].update(done)
+
+    return progress
+
+
 def train_both(
     config: str,
     overrides: Layer,
@@ -64,14 +76,7 @@ def train_both(
     )
     setting = composed(tokenizer_layer(tokenizer, plugins()))
     if not tokens.exists():
-        bars: dict[str, Bar] = {}
-
-        def tokenized(split: str, done: int, total: int) -> None:
-            if split not in bars:
-                bars[split] = add_bar(f"tokens {split}", total)
-            bars[split].update(done)
-
-        tokenize_dataset(setting.config, tokenizer, tokens, device=device, progress=tokenized)
+        tokenize_dataset(setting.config, tokenizer, tokens, device=device, progress=split_bars(add_bar))
     return train_transformer(
         setting,
         tokenizer,
