@@ -22,12 +22,7 @@ OVERFLOW = {"train.tokenizer.precision": "fp16", "train.tokenizer.l2": 100, "tra
 """The first gradients, scaled by 2^16, do not fit into fp16."""
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
