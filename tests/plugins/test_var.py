@@ -170,7 +170,7 @@ def test_initial_weights(shared):
     expected = {
         model.position: std,
         model.embed.weight: std,
-        block.attention.qkv_weight: std,
+        block.attention.qkv.weight: std,
         block.ffn.fc1.weight: std,
         block.ffn.fc2.weight: std / 2,  # sqrt(2 x depth) = 2
         block.attention.proj.weight: std / 2,

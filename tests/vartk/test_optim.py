@@ -28,7 +28,7 @@ def test_only_the_recipes_matrices_decay(shared):
         "transformer.head.weight",
         "transformer.head_modulation.weight",
         f"{modulation}.weight",
-        "transformer.blocks.0.attention.qkv_weight",
+        "transformer.blocks.0.attention.qkv.weight",
         "transformer.blocks.0.attention.proj.weight",
         "transformer.blocks.0.ffn.fc1.weight",
         "transformer.blocks.0.ffn.fc2.weight",

@@ -60,6 +60,13 @@ class SamplingConfig:
         choices=("per_image", "shared"),
     )
     batch: int = param(16, "images sampled at once", low=1)
+    precision: str = param(
+        "auto",
+        "arithmetic: plain (layers as they are), fp32 (the same, faster), bf16, fp16, int8 (on a CPU); auto "
+        "is half precision on a GPU and fp32 elsewhere",
+        choices=("auto", "plain", "fp32", "bf16", "fp16", "int8"),
+    )
+    compile: bool = param(False, "compile the transformer's blocks with torch.compile: slow to start")
 
 
 @dataclass(kw_only=True, slots=True)

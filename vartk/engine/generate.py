@@ -20,6 +20,9 @@ from vartk_registry.interfaces import (
     Transformer,
 )
 
+from .inference.decoding import decoded
+from .inference.precision import PRECISIONS, Precision
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -31,6 +34,7 @@ class Recipe:
     cache: CacheStrategy
     attend: Attend
     random: Randomness
+    precision: Precision = PRECISIONS["plain"]
 
     @property
     def guided_steps(self) -> int:
@@ -59,11 +63,13 @@ class ScaleState:
         before: torch.Tensor | None,
         tokenizer: Tokenizer,
         schedule: Schedule,
+        precision: Precision,
     ) -> None:
         self.step = step
         self.schedule = schedule
         self.codes = draw.codes
         self._tokenizer = tokenizer
+        self._precision = precision
         self._before = before
         self._f_hat: torch.Tensor | None = None
         if draw.weights is None:
@@ -93,7 +99,7 @@ class ScaleState:
     @torch.no_grad()
     def images(self) -> torch.Tensor:
         """[B, 3, H, W] in [0, 1], the images made so far; decoded at each access."""
-        return (self._tokenizer.decode(self.f_hat) + 1) / 2
+        return (decoded(self._tokenizer, self.f_hat, self._precision) + 1) / 2
 
 
 @torch.no_grad()
@@ -113,7 +119,9 @@ def generate(
     guided_steps = recipe.guided_steps
     if guided_steps:
         condition = _concatenated(condition, null)
-    session = transformer.begin(condition, schedule, recipe.cache, recipe.attend)
+    device = condition.vector.device
+    with recipe.precision.autocast(device):
+        session = transformer.begin(condition, schedule, recipe.cache, recipe.attend)
     inputs: torch.Tensor | None = None
     f_hat: torch.Tensor | None = None
     for step in range(steps):
@@ -122,13 +130,14 @@ def generate(
             session.narrow(batch)
         if inputs is not None and guided:
             inputs = torch.cat((inputs, inputs))
-        logits = session.step(inputs).float()
+        with recipe.precision.autocast(device):
+            logits = session.step(inputs).float()
         if guided:
             conditional, unconditional = logits.split(batch)
             weight = recipe.guidance.weight(step, steps)
             logits = recipe.guidance.mix(conditional, unconditional, weight)
         draw = recipe.sampler(logits, step, steps, recipe.random)
-        state = ScaleState(step, draw, f_hat, tokenizer, schedule)
+        state = ScaleState(step, draw, f_hat, tokenizer, schedule, recipe.precision)
         yield state
         f_hat = state.f_hat
         if step + 1 < steps:

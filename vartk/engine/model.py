@@ -18,6 +18,8 @@ from .attention import build_attention
 from .build import Predictor, build_schedule, grid
 from .codes import check_codes, latents, teacher_inputs
 from .generate import Recipe, ScaleState, generate
+from .inference.copies import Inference, prepared
+from .inference.decoding import decoded
 from .randomness import randomness
 
 
@@ -60,6 +62,7 @@ class Model:
         self.schedule = schedule
         self.predictor = predictor
         self.plugins = plugins
+        self._inference: Inference | None = None
 
     @property
     def classes(self) -> list[str]:
@@ -108,8 +111,9 @@ class Model:
             VartkError: the codes do not fit the schedule, or are out of range.
         """
         schedule = self._schedule(schedule)
-        *_, f_hat = latents(self.tokenizer, self._checked(codes, schedule), schedule)
-        return self.tokenizer.decode(f_hat)
+        inference = self._prepared(self.config.sampling)
+        *_, f_hat = latents(inference.tokenizer, self._checked(codes, schedule), schedule)
+        return decoded(inference.tokenizer, f_hat, inference.precision)
 
     @torch.no_grad()
     def logits(self, labels: Any, codes: Sequence[torch.Tensor], schedule: Any = None) -> torch.Tensor:
@@ -190,6 +194,7 @@ class Model:
         self, conditions: torch.Tensor, seeds: list[int], sampling: SamplingConfig
     ) -> Iterator[ScaleState]:
         predictor, registry = self._predictor(), self.plugins.registry
+        inference = self._prepared(sampling)
         recipe = Recipe(
             schedule=self._schedule(sampling.schedule),
             guidance=registry.build("guidance", sampling.guidance.name, sampling.guidance.params),
@@ -197,10 +202,19 @@ class Model:
             cache=registry.build("cache", sampling.cache.name, sampling.cache.params),
             attend=build_attention(sampling.attention, registry),
             random=randomness(sampling.random, seeds, self.device),
+            precision=inference.precision,
         )
         condition = predictor.conditioner(conditions)
         null = predictor.conditioner(predictor.conditioner.null(len(conditions)).to(self.device))
-        yield from generate(self.tokenizer, predictor.transformer, condition, null, recipe)
+        yield from generate(inference.tokenizer, inference.transformer, condition, null, recipe)
+
+    def _prepared(self, sampling: SamplingConfig) -> Inference:
+        """Return the modules for inference: the last call's, if settings and weights are as they were."""
+        transformer = None if self.predictor is None else self.predictor.transformer
+        self._inference = prepared(
+            self._inference, self.tokenizer, transformer, sampling.precision, compiled=sampling.compile
+        )
+        return self._inference
 
     def _checked(self, codes: Sequence[torch.Tensor], schedule: Schedule) -> list[torch.Tensor]:
         """Return codes as 64-bit integers on the model's device; errors as `check_codes`."""

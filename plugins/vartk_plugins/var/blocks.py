@@ -37,11 +37,36 @@ def adaptive_norm(x_BSC: Tensor, scale_B1C: Tensor, shift_B1C: Tensor, eps: floa
     return F.layer_norm(x_BSC, x_BSC.shape[-1:], eps=eps) * (1 + scale_B1C) + shift_B1C
 
 
+class QkvLinear(nn.Module):
+    """The projection to queries, keys and values; keys have no bias."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(3 * width, width))
+        self.q_bias = nn.Parameter(torch.empty(width))
+        self.v_bias = nn.Parameter(torch.empty(width))
+
+    def forward(self, x_BSC: Tensor) -> Tensor:
+        """Return queries, keys and values, [B, S, 3 C]."""
+        return F.linear(x_BSC, self.weight, self._bias())
+
+    def folded(self) -> nn.Linear:
+        """Return the same as one `nn.Linear`, which inference packs or quantises."""
+        outputs, width = self.weight.shape
+        linear = nn.Linear(width, outputs, device="meta")
+        linear.weight = self.weight
+        linear.bias = nn.Parameter(self._bias().detach())
+        return linear
+
+    def _bias(self) -> Tensor:
+        return torch.cat((self.q_bias, torch.zeros_like(self.q_bias), self.v_bias))
+
+
 class Attention(nn.Module):
     """Self-attention whose softmax scale is never 1/sqrt(D).
 
     With `l2_norm` queries and keys are unit vectors, and each head learns the logarithm of its
-    scale, at most log 100; without it the scale is 0.25/sqrt(D). Keys have no bias.
+    scale, at most log 100; without it the scale is 0.25/sqrt(D).
     """
 
     def __init__(self, width: int, heads: int, *, l2_norm: bool, dropout: float) -> None:
@@ -49,17 +74,13 @@ class Attention(nn.Module):
         self.heads = heads
         self.dropout = dropout
         self.fixed_scale = 1.0 if l2_norm else 0.25 / math.sqrt(width // heads)
-        self.qkv_weight = nn.Parameter(torch.empty(3 * width, width))
-        self.q_bias = nn.Parameter(torch.empty(width))
-        self.v_bias = nn.Parameter(torch.empty(width))
+        self.qkv = QkvLinear(width)
         self.log_scale = nn.Parameter(torch.empty(heads)) if l2_norm else None
         self.proj = nn.Linear(width, width)
 
     def forward(self, x_BSC: Tensor, attend: AttendMasked) -> Tensor:
         """Return the attention's output [B, S, C]; `attend` decides which keys are seen."""
-        bias = torch.cat((self.q_bias, torch.zeros_like(self.q_bias), self.v_bias))
-        qkv = F.linear(x_BSC, self.qkv_weight, bias)
-        q_BSHD, k_BSHD, v_BSHD = qkv.unflatten(-1, (3, self.heads, -1)).unbind(2)
+        q_BSHD, k_BSHD, v_BSHD = self.qkv(x_BSC).unflatten(-1, (3, self.heads, -1)).unbind(2)
         if self.log_scale is not None:
             # norms in fp32, as autocast would have them on some devices only
             scale_H1 = self.log_scale.clamp(max=math.log(MAX_SCALE)).exp()[:, None]

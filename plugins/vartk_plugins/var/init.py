@@ -39,9 +39,9 @@ def initialise(model: VarTransformer, gain: float) -> None:
     model.head_modulation.weight.mul_(ADALN)
     for block in model.blocks:
         attention = block.attention
-        nn.init.trunc_normal_(attention.qkv_weight, std=std)
-        nn.init.zeros_(attention.q_bias)
-        nn.init.zeros_(attention.v_bias)
+        nn.init.trunc_normal_(attention.qkv.weight, std=std)
+        nn.init.zeros_(attention.qkv.q_bias)
+        nn.init.zeros_(attention.qkv.v_bias)
         if attention.log_scale is not None:
             nn.init.constant_(attention.log_scale, math.log(SOFTMAX_SCALE))
         attention.proj.weight.div_(math.sqrt(2 * len(model.blocks)))

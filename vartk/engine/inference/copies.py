@@ -1,0 +1,87 @@
+"""Copies of modules for inference, which share their weights and compute with faster layers."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from .layers import ChannelsLastConv2d, FastLinear
+from .precision import Precision, precision
+
+
+def inference_copy(module: nn.Module, linear: Callable[[nn.Linear], nn.Module] = FastLinear) -> nn.Module:
+    """Return a copy whose layers are faster ones, with the same weights; it is for inference alone.
+
+    A submodule that has a method `folded` is replaced by what it returns: an equal of plain layers, such as
+    one `nn.Linear` for a sum of several.
+
+    Args:
+        linear: makes the faster layer of each `nn.Linear`.
+    """
+    shared = {id(t): t for t in _tensors(module)}
+    copied = copy.deepcopy(module, shared).eval()
+    for parent in list(copied.modules()):
+        for name, child in parent.named_children():
+            setattr(parent, name, _faster(child, linear))
+    return copied
+
+
+@dataclass(frozen=True, slots=True)
+class Inference:
+    """A model's modules as they are used for inference, and what they were made for.
+
+    Attributes:
+        precision: how they compute.
+        made_for: the settings, and the state of the weights.
+    """
+
+    tokenizer: Any
+    transformer: Any
+    precision: Precision
+    made_for: tuple[Any, ...]
+
+
+def prepared(
+    last: Inference | None, tokenizer: nn.Module, transformer: nn.Module | None, name: str, *, compiled: bool
+) -> Inference:
+    """Return a model's modules for inference: `last` if it was made for the same.
+
+    Args:
+        name: of the precision.
+        compiled: whether the transformer's blocks are compiled.
+
+    Raises:
+        VartkError: the device cannot compute in the precision.
+    """
+    device = next(tokenizer.parameters()).device
+    chosen = precision(name, device)
+    # a weight that changes, in place or not, needs new copies
+    made_for = (name, compiled, *map(_state, (tokenizer, transformer)))
+    if last is not None and last.made_for == made_for:
+        return last
+    if chosen.linear is not None:
+        tokenizer = inference_copy(tokenizer)
+        transformer = transformer and inference_copy(transformer, chosen.linear)
+    return Inference(tokenizer, transformer, chosen, made_for)
+
+
+def _state(module: nn.Module | None) -> list[tuple[int, int]]:
+    return [] if module is None else [(t.data_ptr(), t._version) for t in _tensors(module)]
+
+
+def _tensors(module: nn.Module) -> list[Tensor]:
+    return [*module.parameters(), *module.buffers()]
+
+
+def _faster(layer: nn.Module, linear: Callable[[nn.Linear], nn.Module]) -> nn.Module:
+    if hasattr(layer, "folded"):
+        layer = layer.folded()
+    if type(layer) is nn.Linear:
+        return linear(layer)
+    if type(layer) is nn.Conv2d:
+        return ChannelsLastConv2d(layer)
+    return layer

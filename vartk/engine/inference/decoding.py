@@ -1,0 +1,23 @@
+"""Decodes latents, a few images at a time."""
+
+from __future__ import annotations
+
+import torch
+
+from vartk_registry.interfaces import Tokenizer
+
+from .precision import Precision
+
+CELLS = 4096
+"""Cells of the latents that are decoded at once: those of one image of 1024 pixels at a stride of 16."""
+
+
+def decoded(tokenizer: Tokenizer, f_hat: torch.Tensor, precision: Precision) -> torch.Tensor:
+    """Return the images [N, 3, H, W] in [-1, 1] of latents [N, C, h, w].
+
+    A decoder's memory grows with the pixels; this bounds it at one large image, or several small ones. A
+    CPU takes them one by one, which costs it no time.
+    """
+    at_once = 1 if f_hat.device.type == "cpu" else max(1, CELLS // f_hat[0, 0].numel())
+    with precision.autocast(f_hat.device):
+        return torch.cat([tokenizer.decode(part) for part in f_hat.split(at_once)])

@@ -1,0 +1,110 @@
+"""Layers with the weights of others, kept in the form and the precision that compute fastest.
+
+Each computes in autocast's precision where autocast is on, else in that of its weights, and makes the
+form of a precision when it first needs it.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def computing_in(device: torch.device, weight: Tensor) -> torch.dtype:
+    """Return autocast's dtype where it is on, else the weight's."""
+    on = torch.is_autocast_enabled(device.type)
+    return torch.get_autocast_dtype(device.type) if on else weight.dtype
+
+
+def packs(dtype: torch.dtype, device: torch.device) -> bool:
+    """Return whether oneDNN has matrix products of a dtype on this processor, with packed weights."""
+    if device.type != "cpu" or not torch.backends.mkldnn.is_available():
+        return False
+    if dtype is torch.bfloat16:
+        return torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    if dtype is torch.float16:
+        return torch.ops.mkldnn._is_mkldnn_fp16_supported()
+    return dtype is torch.float32
+
+
+class FastLinear(nn.Linear):
+    """A linear layer; on a CPU its weight is packed for oneDNN, the operator of torch.compile's freezing.
+
+    Args:
+        linear: whose weights these are; they are shared, and must not change.
+    """
+
+    def __init__(self, linear: nn.Linear) -> None:
+        nn.Module.__init__(self)
+        self.in_features, self.out_features = linear.in_features, linear.out_features
+        self.weight, self.bias = linear.weight, linear.bias
+        self._forms: dict[torch.dtype, tuple[Tensor, Tensor | None, bool]] = {}
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x W^T + b."""
+        dtype = computing_in(x.device, self.weight)
+        if dtype not in self._forms:
+            self._forms[dtype] = self._form(dtype)
+        weight, bias, packed = self._forms[dtype]
+        if packed:
+            return torch.ops.mkldnn._linear_pointwise(x.to(dtype), weight, bias, "none", [], "")
+        return F.linear(x.to(dtype), weight, bias)
+
+    def _form(self, dtype: torch.dtype) -> tuple[Tensor, Tensor | None, bool]:
+        weight = self.weight.detach().to(dtype)
+        bias = None if self.bias is None else self.bias.detach().to(dtype)
+        packed = packs(dtype, weight.device)
+        return torch.ops.mkldnn._reorder_linear_weight(weight) if packed else weight, bias, packed
+
+
+class Int8Linear(FastLinear):
+    """A linear layer of 8-bit integers wherever autocast is on, which is where half precision would do.
+
+    The weight has one scale an output, found once; the input one a token, found each time, so that
+    an image does not depend on the others of its batch.
+    """
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__(linear)
+        # [in, out], as the integer product takes it
+        self._weight, self._scales = quantized(self.weight.detach())
+        self._weight = self._weight.t()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x W^T + b."""
+        if not torch.is_autocast_enabled(x.device.type):
+            return super().forward(x)
+        dtype = torch.get_autocast_dtype(x.device.type)
+        codes, scales = quantized(x.flatten(0, -2))
+        out = torch._int_mm(codes, self._weight).float().mul_(scales)
+        out = out.mul_(self._scales.t()) if self.bias is None else self.bias.addcmul(out, self._scales.t())
+        return out.to(dtype).unflatten(0, x.shape[:-1])
+
+
+def quantized(x_NC: Tensor) -> tuple[Tensor, Tensor]:
+    """Return 8-bit integers [N, C] and fp32 scales [N, 1] whose product is about x."""
+    scales_N1 = x_NC.abs().amax(dim=1, keepdim=True).float().clamp(min=1e-12) / 127
+    return (x_NC * (1 / scales_N1)).round_().to(torch.int8), scales_N1
+
+
+class ChannelsLastConv2d(nn.Module):
+    """A convolution whose weight, input and output are channels_last.
+
+    Args:
+        conv: whose weights these are; they are shared, and must not change.
+    """
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__()
+        self.conv = conv
+        self._forms: dict[torch.dtype, tuple[Tensor, Tensor | None]] = {}
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the convolution of x [B, C, H, W]."""
+        weight, bias = self.conv.weight, self.conv.bias
+        dtype = computing_in(x.device, weight)
+        if dtype not in self._forms:
+            form = weight.detach().to(dtype, memory_format=torch.channels_last)
+            self._forms[dtype] = form, None if bias is None else bias.detach().to(dtype)
+        return self.conv._conv_forward(x.to(dtype, memory_format=torch.channels_last), *self._forms[dtype])
