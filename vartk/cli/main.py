@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from vartk_registry import UnknownName, VartkError
 
 from ..components import plugins
+from ..engine.allocation import keep_freed_memory
 from . import terminal
 from .arguments import examples
 
@@ -63,6 +64,7 @@ def _run(words: list[str]) -> int:
         parsed.parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if rest:
         parsed.overrides += rest
+    keep_freed_memory()
     return parsed.run(parsed) or 0
 
 
