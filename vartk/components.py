@@ -17,6 +17,8 @@ BUILTINS = tuple(
         "var",
         "class_conditioner",
         "attention",
+        "xformers_attention",
+        "flash_attention",
         "full_cache",
         "guidance",
         "samplers",

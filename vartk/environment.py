@@ -21,6 +21,8 @@ PACKAGES = (
     "rich",
     "xformers",
     "flash-attn",
+    "flash-attn-3",
+    "flash-attn-4",
 )
 
 

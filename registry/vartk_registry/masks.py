@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -66,13 +66,25 @@ class MaskSpec:
         """The rows of `scale_causal` that belong to one scale: a cached step of sampling."""
         return cls.full(schedule.sizes[step], schedule.spans[step][1])
 
+    @classmethod
+    def block_diagonal(cls, masks: Iterable[MaskSpec]) -> MaskSpec:
+        """Masks one after another, each with keys of its own: a batch without padding, as one sequence.
+
+        The masks may be of different schedules.
+        """
+        q_lens: tuple[int, ...] = ()
+        kv_spans: tuple[tuple[Span, ...], ...] = ()
+        kv_len = 0
+        for mask in masks:
+            q_lens += mask.q_lens
+            kv_spans += mask._moved(kv_len)
+            kv_len += mask.kv_len
+        return cls(q_lens, kv_spans, kv_len)
+
     def prefixed(self, length: int) -> MaskSpec:
         """The same mask with `length` keys put in front, which every query sees."""
-        moved = tuple(
-            ((0, length), *((start + length, stop + length) for start, stop in spans))
-            for spans in self.kv_spans
-        )
-        return MaskSpec(self.q_lens, moved, self.kv_len + length)
+        seen = tuple(((0, length), *spans) for spans in self._moved(length))
+        return MaskSpec(self.q_lens, seen, self.kv_len + length)
 
     @property
     def q_len(self) -> int:
@@ -85,10 +97,11 @@ class MaskSpec:
         return all(spans == ((0, self.kv_len),) for spans in self.kv_spans)
 
     def segments(self) -> Iterator[tuple[slice, tuple[Span, ...]]]:
-        """Yield each segment as a slice of the queries, with its key intervals."""
+        """Yield each segment that has queries as a slice of them, with its key intervals."""
         start = 0
         for length, spans in zip(self.q_lens, self.kv_spans, strict=True):
-            yield slice(start, start + length), spans
+            if length:
+                yield slice(start, start + length), spans
             start += length
 
     def pairs(self) -> int:
@@ -109,13 +122,31 @@ class MaskSpec:
         return seen
 
     def mask_mod(self, device: Any = None) -> Callable[..., torch.Tensor]:
-        """Return the mask as a flex-attention function (batch, head, q_index, kv_index) -> seen."""
-        seen = self.dense(device)
+        """Return the mask as a flex-attention function (batch, head, q_index, kv_index) -> seen.
+
+        It reads the edges of a query's intervals, two numbers each, not a dense mask.
+        """
+        import torch
+
+        count = max((len(spans) for spans in self.kv_spans), default=0)
+        lengths = torch.tensor(self.q_lens)
+        edges = []
+        for i in range(count):  # a segment with fewer intervals gets an empty one
+            each = [spans[i] if i < len(spans) else (0, 0) for spans in self.kv_spans]
+            of_queries = torch.tensor(each, dtype=torch.int32).repeat_interleave(lengths, dim=0).to(device)
+            edges.append(of_queries.unbind(dim=1))
 
         def mask_mod(batch: Any, head: Any, q: torch.Tensor, kv: torch.Tensor) -> torch.Tensor:
-            return seen[q, kv]
+            seen = kv < 0
+            for starts, stops in edges:
+                seen = seen | ((kv >= starts[q]) & (kv < stops[q]))
+            return seen
 
         return mask_mod
+
+    def _moved(self, by: int) -> tuple[tuple[Span, ...], ...]:
+        """Return the key intervals, further back by some keys."""
+        return tuple(tuple((start + by, stop + by) for start, stop in spans) for spans in self.kv_spans)
 
 
 def _joined(spans: Sequence[Span]) -> Iterator[Span]:

@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch.overrides import TorchFunctionMode
 
-from vartk_registry import MaskSpec, discover
+from vartk_registry import MaskSpec, MissingRequirement, Unsupported, discover
 from vartk_registry.interfaces import AttentionRequest, Schedule
+from vartk_registry.testing import TOLERANCES, check_attention
 
 MASKS = {
     "full": MaskSpec.full(3, 8),
@@ -15,6 +16,9 @@ MASKS = {
     "prefixed": MaskSpec.scale_causal(Schedule.of([1, 2])).prefixed(3),
     "gaps": MaskSpec((2, 3), (((0, 1), (3, 5)), ((1, 2), (4, 7))), 7),
     "gaps, prefixed": MaskSpec((2, 3), (((1, 2), (3, 5)), ((0, 2), (4, 7))), 7).prefixed(2),
+    "two schedules": MaskSpec.block_diagonal(
+        [MaskSpec.scale_causal(Schedule.of([1, 2])), MaskSpec.scale_causal(Schedule.of([(1, 2), 3]))]
+    ),
 }
 masks = pytest.mark.parametrize("mask", MASKS.values(), ids=MASKS)
 backends = pytest.mark.parametrize("name", ["eager", "sdpa"])
@@ -141,6 +145,7 @@ class SdpaCalls(TorchFunctionMode):
         ("scale-causal", [(1, 1), (4, 5), (9, 14)]),
         ("gaps", [(2, 3), (3, 4)]),
         ("full, of two segments", [(5, 6)]),
+        ("two schedules", [(1, 1), (4, 5), (2, 2), (9, 11)]),
     ],
 )
 def test_sdpa_computes_only_what_is_seen(registry, mask, lengths):
@@ -149,3 +154,83 @@ def test_sdpa_computes_only_what_is_seen(registry, mask, lengths):
     with SdpaCalls() as calls:
         attention(sdpa, q, k, v, mask=MASKS[mask], scale=1.0)
     assert calls.lengths == lengths
+
+
+def test_a_coarse_backend_states_its_own_tolerances(registry):
+    class Coarse(type(registry.build("attention", "eager", {}))):
+        def __call__(self, *inputs, **settings):
+            return 1.02 * super().__call__(*inputs, **settings)
+
+    with pytest.raises(AssertionError, match="must equal"):
+        check_attention(Coarse())
+    check_attention(Coarse(), tolerances={"float32": 0.05, "float16": 0.05})
+
+
+# on a GPU: every registered backend against the oracle
+
+GPU_MASKS = MASKS | {
+    "256 pixels": MaskSpec.scale_causal(Schedule.of([1, 2, 3, 4, 5, 6, 8, 10, 13, 16])),
+    "256 pixels, the last step": MaskSpec.full(256, 680),
+    "a batch of two schedules": MaskSpec.block_diagonal(
+        [MaskSpec.scale_causal(Schedule.of([1, 4, 8, 12])), MaskSpec.scale_causal(Schedule.of([1, (6, 9)]))]
+    ),
+    "whole sequences side by side": MaskSpec.block_diagonal([MaskSpec.full(70, 130), MaskSpec.full(9, 33)]),
+}
+
+
+@pytest.fixture(scope="module")
+def every_backend():
+    modules = ("attention", "xformers_attention", "flash_attention")
+    return discover([f"vartk_plugins.{module}" for module in modules]).registry
+
+
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
+def with_gradients(backend, request, dtype):
+    """Return the output, and where the request says so the gradients of q, k and v."""
+    drawn = tensors(request.mask, batch=3, heads=request.heads, head_dim=request.head_dim)
+    q, k, v = (x.to(request.device, dtype).requires_grad_(request.needs_grad) for x in drawn)
+    out = backend(q, k, v, scale=0.2, plan=backend.prepare(request), dropout=0.0)
+    if not request.needs_grad:
+        return [out]
+    weight = torch.randn(out.shape, generator=torch.Generator().manual_seed(1)).to(out)
+    return [out, *torch.autograd.grad((out * weight).sum(), (q, k, v))]
+
+
+@pytest.mark.gpu
+@needs_cuda
+@pytest.mark.parametrize("backward", [False, True], ids=["forward", "backward"])
+@pytest.mark.parametrize("dtype", TOLERANCES)
+@pytest.mark.parametrize("name", ["sdpa", "flex", "xformers", "flash"])
+def test_on_cuda_it_equals_eager(every_backend, name, dtype, backward):
+    try:
+        backend = every_backend.build("attention", name, {})
+    except MissingRequirement as error:
+        pytest.skip(str(error))
+    eager = every_backend.build("attention", "eager", {})
+    served, reasons = 0, [backend.unavailable()]
+    for where, mask in GPU_MASKS.items():
+        request = AttentionRequest(
+            mask, heads=4, head_dim=64, dtype=dtype, device="cuda", needs_grad=backward
+        )
+        if backend.unavailable() or (reasons := backend.unsupported(request)):
+            continue
+        served += 1
+        made, expected = (with_gradients(b, request, getattr(torch, dtype)) for b in (backend, eager))
+        for actual, wanted in zip(made, expected, strict=True):
+            assert actual.dtype == wanted.dtype
+            allowed = TOLERANCES[dtype] * max(1.0, wanted.abs().max().item())
+            assert (actual - wanted).abs().max().item() <= allowed, where
+    if not served:
+        pytest.skip("; ".join(reasons))
+
+
+@pytest.mark.gpu
+@needs_cuda
+@pytest.mark.parametrize("name", ["eager", "sdpa", "flex", "xformers", "flash"])
+def test_on_cuda_it_keeps_the_contract(every_backend, name):
+    try:
+        check_attention(every_backend.build("attention", name, {}), "cuda")
+    except (MissingRequirement, Unsupported) as error:
+        pytest.skip(str(error))

@@ -77,6 +77,22 @@ def test_no_prefix_is_no_change():
     assert GAPS.prefixed(0) == GAPS
 
 
+def test_block_diagonal_puts_masks_of_different_schedules_side_by_side():
+    masks = [MaskSpec.scale_causal(SCHEDULE), MaskSpec.full(2, 1), GAPS]
+    mask = MaskSpec.block_diagonal(masks)
+    assert mask == MaskSpec(
+        (1, 4, 2, 1, 2), (((0, 1),), ((0, 5),), ((5, 6),), ((6, 7), (9, 11)), ((8, 10),)), 11
+    )
+    assert torch.equal(mask.dense(), torch.block_diag(*(m.dense().int() for m in masks)).bool())
+
+
+def test_block_diagonal_takes_what_it_made():
+    mask = MaskSpec.scale_causal(SCHEDULE)
+    pair = MaskSpec.block_diagonal([mask, mask])
+    assert MaskSpec.block_diagonal([pair, mask]) == MaskSpec.block_diagonal([mask, mask, mask])
+    assert MaskSpec.block_diagonal([mask]) == mask
+
+
 def test_spans_that_touch_are_one():
     mask = MaskSpec((2,), (((0, 1), (1, 1), (1, 3)),), 3)
     assert mask == MaskSpec.full(2, 3)
@@ -84,7 +100,16 @@ def test_spans_that_touch_are_one():
     assert mask.is_full
 
 
-@pytest.mark.parametrize("mask", [GAPS, MaskSpec.full(3, 2), MaskSpec.scale_causal(SCHEDULE).prefixed(2)])
+@pytest.mark.parametrize(
+    "mask",
+    [
+        GAPS,
+        MaskSpec.full(3, 2),
+        MaskSpec.scale_causal(SCHEDULE).prefixed(2),
+        MaskSpec.block_diagonal([GAPS, MaskSpec.scale_causal(SCHEDULE)]),
+        MaskSpec((2, 0, 1), (((0, 1),), ((0, 2),), ((1, 2),)), 3),
+    ],
+)
 def test_mask_mod_is_what_flex_attention_takes(mask):
     seen = create_mask(mask.mask_mod(), 1, 1, mask.q_len, mask.kv_len, device="cpu")
     assert torch.equal(seen[0, 0], mask.dense())

@@ -1,15 +1,20 @@
 import logging
+import re
 import sys
 import types
+from pathlib import Path
 
 import pytest
 import torch
+from tiny import tiny_model
 
 from vartk.components import plugins
 from vartk.config import Slot
-from vartk.engine.attention import build_attention
+from vartk.engine.attention import Attention, build_attention
+from vartk.environment import environment
 from vartk_registry import ComponentSpec, MaskSpec, MissingRequirement, Registry, Unsupported
-from vartk_registry.interfaces import Schedule
+from vartk_registry.interfaces import AttentionRequest, Schedule
+from vartk_registry.testing import TOLERANCES, dense_attend
 
 
 class Plain:
@@ -45,14 +50,29 @@ class Absent(Plain):
     why_not = "there is no such chip"
 
 
+class Flash(Plain):
+    pass
+
+
+class Xformers(Plain):
+    def unsupported(self, request):
+        return []
+
+
+class Flex(Plain):
+    pass
+
+
 @pytest.fixture
 def registry(monkeypatch):
     module = types.ModuleType("plain_backends")
-    module.Plain, module.Absent = Plain, Absent
+    for backend in (Plain, Absent, Flash, Xformers, Flex):
+        setattr(module, backend.__name__, backend)
     monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setattr(Plain, "made", [])
     registry = Registry()
-    registry.add(plugins().registry.specs("attention"), "vartk")
+    found = plugins().registry
+    registry.add([found.find("attention", name) for name in ("eager", "sdpa")], "vartk")
     return registry
 
 
@@ -67,6 +87,12 @@ def qkv(q_len=3, kv_len=5, dtype=torch.float32):
     generator = torch.Generator().manual_seed(0)
     lengths = (q_len, kv_len, kv_len)
     return [torch.randn(2, n, 2, 4, generator=generator).to(dtype) for n in lengths]
+
+
+def request(mask=None, device="cuda", **changes):
+    """A request of `auto` for a device that need not be there: choosing takes no tensors."""
+    mask = mask or MaskSpec.full(3, 5)
+    return AttentionRequest(mask, heads=2, head_dim=4, dtype="float32", device=device, **changes)
 
 
 def attention(q, k, v, attend, mask=None):
@@ -96,28 +122,49 @@ def test_a_named_backend_whose_library_is_missing_says_how_to_install_it(registr
 
 def test_auto_passes_over_what_cannot_serve_and_says_so_once(registry, caplog):
     add(registry, "flash", "Absent")
-    add(registry, "xformers", "Plain", requires=("no_such_library",))
-    add(registry, "flex", "Plain")
-    mask = MaskSpec.scale_causal(Schedule.of([1, (2, 3)]))
-    expected = attention(*qkv(7, 7), build_attention(Slot(name="eager"), registry), mask)
+    add(registry, "xformers", "Plain")
+    masked = request(MaskSpec.scale_causal(Schedule.of([1, (2, 3)])))
     with caplog.at_level(logging.INFO, "vartk"):
         for _ in range(2):
-            made = attention(*qkv(7, 7), build_attention(Slot(name="auto"), registry), mask)
-    assert torch.allclose(made, expected, atol=1e-6)
+            chosen = build_attention(Slot(name="auto"), registry).choose(masked)
+    assert type(chosen).__name__ == "SdpaAttention"
     [record] = caplog.records
-    text = record.getMessage()
-    assert text.startswith("attention: sdpa serves")
-    for reason in ("flash (there is no such chip)", "no_such_library", "flex (it takes no mask)"):
-        assert reason in text
+    assert record.getMessage() == (
+        "attention: sdpa serves; passed over flash (there is no such chip); xformers (it takes no mask)"
+    )
 
 
-def test_auto_takes_the_first_of_its_priority_that_serves(registry):
-    add(registry, "flex", "Plain")
+def test_auto_passes_over_what_is_not_installed(registry, caplog):
+    add(registry, "flash", "Plain", requires=("no_such_library",), install_hint="pip install it")
+    add(registry, "xformers", "Plain")
+    with caplog.at_level(logging.INFO, "vartk"):
+        assert isinstance(build_attention(Slot(name="auto"), registry).choose(request()), Plain)
+    [record] = caplog.records
+    reason = "passed over flash (attention 'flash' needs no_such_library; pip install it)"
+    assert reason in record.getMessage()
+
+
+def test_auto_has_an_order_for_each_device(registry, caplog):
+    for name in ("flash", "xformers", "flex"):
+        add(registry, name, name.title())
     attend = build_attention(Slot(name="auto"), registry)
-    q, k, v = qkv()
-    expected = attention(q, k, v, build_attention(Slot(name="eager"), registry))
-    assert torch.allclose(attention(q, k, v, attend), expected, atol=1e-6)
-    assert len(Plain.made) == 1
+    for changes, chosen in (
+        ({"device": "cuda"}, "Flash"),
+        ({"device": "cuda", "needs_grad": True}, "Xformers"),
+        ({"device": "cpu"}, "SdpaAttention"),
+        ({"device": "mps"}, "SdpaAttention"),
+    ):
+        assert type(attend.choose(request(**changes))).__name__ == chosen
+    with caplog.at_level(logging.INFO, "vartk"):
+        attend.choose(request(device="cpu"))
+    assert not caplog.records  # there was nothing to pass over
+
+
+def test_auto_computes_what_the_oracle_does(registry):
+    mask = MaskSpec.scale_causal(Schedule.of([1, (2, 3)]))
+    expected = attention(*qkv(7, 7), build_attention(Slot(name="eager"), registry), mask)
+    made = attention(*qkv(7, 7), build_attention(Slot(name="auto"), registry), mask)
+    assert torch.allclose(made, expected, atol=1e-6)
 
 
 def test_plans_are_kept_by_the_request(registry):
@@ -132,11 +179,83 @@ def test_plans_are_kept_by_the_request(registry):
 @pytest.mark.parametrize("which", [0, 1, 2])
 def test_gradients_to_any_of_q_k_v_are_part_of_the_request(registry, which):
     add(registry, "flex", "Plain")
-    attend = build_attention(Slot(name="auto"), registry)
+    attend = build_attention(Slot(name="flex"), registry)
     inputs = qkv()
     inputs[which].requires_grad_()
-    attention(*inputs, attend).sum().backward()
-    assert Plain.made == []  # it has no backward pass
+    with pytest.raises(Unsupported, match=r"gradients True.*flex \(it has no backward pass\)"):
+        attention(*inputs, attend)
     with torch.no_grad():
         attention(*inputs, attend)
     assert len(Plain.made) == 1
+
+
+def test_the_page_has_every_backend_and_tolerance():
+    page = (Path(__file__).parents[2] / "docs" / "attention.md").read_text()
+    for name in plugins().registry.names("attention"):
+        assert f"\n| `{name}` | " in page
+    table = dict(re.findall(r"^\| `(\w+)` \| (\de-\d) \|$", page, re.MULTILINE))
+    assert {dtype: float(value) for dtype, value in table.items()} == TOLERANCES
+
+
+# every registered backend
+
+
+def test_the_environment_says_of_every_backend_whether_it_is_usable():
+    told = dict(environment())
+    for name in plugins().registry.names("attention"):
+        assert told[f"attention {name}"] == "usable" or "not usable: " in told[f"attention {name}"]
+    assert told["attention sdpa"] == told["attention flex"] == "usable"
+    if not torch.cuda.is_available():
+        for name in ("flash", "xformers"):
+            assert re.search("no CUDA device|needs .*pip install ", told[f"attention {name}"])
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny_model()
+
+
+def usable_on_cpu(name, wanted):
+    """Return the backend by name; the test is skipped with the reasons where it cannot serve."""
+    try:
+        backend = plugins().registry.build("attention", name, {})
+    except MissingRequirement as error:
+        pytest.skip(str(error))
+    unavailable = backend.unavailable()
+    if reasons := [unavailable] if unavailable else backend.unsupported(wanted):
+        pytest.skip(f"attention {name}: {'; '.join(reasons)}")
+    return Attention({name: backend}, name=name)
+
+
+def teacher_forced(model, attend, *, backward):
+    """Return the logits of the tiny model for its own codes' inputs, and the parameters' gradients."""
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn(2, model.schedule.total - 1, 8, generator=generator)
+    predictor = model.predictor
+    with torch.set_grad_enabled(backward):
+        condition = predictor.conditioner(torch.tensor([0, 2]))
+        logits = predictor.transformer(inputs, condition, model.schedule, attend)
+        if not backward:
+            return [logits]
+        weight = torch.randn(logits.shape, generator=generator)
+        grads = torch.autograd.grad((logits * weight).sum(), list(predictor.transformer.parameters()))
+    return [logits, *grads]
+
+
+@pytest.mark.parametrize("backward", [False, True], ids=["forward", "backward"])
+@pytest.mark.parametrize("name", plugins().registry.names("attention"))
+def test_a_model_computes_the_same_with_every_backend(model, name, backward):
+    mask = MaskSpec.scale_causal(model.schedule)
+    attend = usable_on_cpu(name, request(mask, device="cpu", needs_grad=backward))
+    expected = teacher_forced(model, dense_attend, backward=backward)
+    for actual, wanted in zip(teacher_forced(model, attend, backward=backward), expected, strict=True):
+        torch.testing.assert_close(actual, wanted, rtol=1e-3, atol=1e-3 * wanted.abs().max().item())
+
+
+@pytest.mark.parametrize("name", plugins().registry.names("attention"))
+def test_a_model_samples_the_same_with_every_backend(model, name):
+    usable_on_cpu(name, request(device="cpu"))
+    eager = model.sample([0, 1], seed=3, attention="eager")
+    made = model.sample([0, 1], seed=3, attention=name)
+    assert all(map(torch.equal, made.codes, eager.codes))
+    assert torch.allclose(made.images, eager.images, atol=1e-5)

@@ -57,10 +57,15 @@ def test_the_result_in_words(vartk, model_folder, tmp_path):
     assert ran.err.startswith(f"loading {model_folder}\n")
 
 
+def distance(a, b):
+    """Return the largest difference of two pictures: 1 where a sum in another order rounds the other way."""
+    return np.abs(pixels(a).astype(int) - pixels(b)).max()
+
+
 def test_a_seed_makes_the_same_image_alone(sample):
     all_three = sample("--class", "1", "--count", 3, "--seed", 10, out="three")
     alone = sample("--class", "1", "--seed", 12, out="alone")
-    assert (pixels(alone / IMAGES[0]) == pixels(all_three / IMAGES[2])).all()
+    assert distance(alone / IMAGES[0], all_three / IMAGES[2]) <= 1
     assert (pixels(alone / IMAGES[0]) != pixels(all_three / IMAGES[0])).any()
 
 
@@ -68,7 +73,7 @@ def test_the_batch_changes_nothing(sample):
     one = sample("--count", 3, "batch=1", out="one")
     many = sample("--count", 3, "batch=3", out="many")
     for name in IMAGES:
-        assert (pixels(one / name) == pixels(many / name)).all()
+        assert distance(one / name, many / name) <= 1
 
 
 def test_settings_by_the_names_of_the_python_interface(sample):
@@ -135,7 +140,11 @@ def test_class_names_with_commas(vartk, tmp_path):
         (["top_p=2"], "top_p=2.0 is out of range; it must be at least 0 and at most 1"),
         (["btach=2"], "unknown key 'btach'; did you mean batch?"),
         (["batch=0"], "batch=0 is out of range; it must be at least 1"),
-        (["attention=flash"], "attention: unknown attention 'flash'. Valid: eager, sdpa or auto"),
+        (
+            ["attention=flsh"],
+            "attention: unknown attention 'flsh'; did you mean 'flash'? Valid: eager, flash, flex, sdpa, "
+            "xformers or auto",
+        ),
         (["schedule=[1,2]"], "schedule 'custom' ends at 2x2, but the tokenizer's latent grid"),
         (["class=2"], "unknown key 'class'"),
         (["2,3"], "'2,3' is not a setting; write key=value"),

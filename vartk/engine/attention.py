@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -17,21 +17,30 @@ from ..config import AUTO, Slot
 
 log = logging.getLogger(__name__)
 
-PRIORITY = ("flash", "xformers", "flex", "sdpa", "eager")
-"""The order in which `auto` tries the backends that are registered."""
+PRIORITY: Mapping[str, Sequence[str]] = {"cuda": ("flash", "xformers", "sdpa", "eager")}
+"""The order in which `auto` tries the backends that are registered, by type of device.
+
+flash comes first: one launch for any mask, and kernels newer than torch's own. xformers has torch's, but
+masks in one launch where no gradient is needed. flex, which compiles for seconds whenever a shape is new,
+is left to those who ask for it.
+"""
+ELSEWHERE: Sequence[str] = ("sdpa", "eager")
+"""The same for the devices that `PRIORITY` does not name: the others serve none of them, or slowly."""
 
 
 @dataclass(slots=True)
 class Attention:
-    """Attention by the named backends, the first that can serve a request; an `Attend`.
+    """Attention by the named backend, or by the first that can serve a request; an `Attend`.
 
     Args:
-        backends: by name, in the order of preference.
-        absent: why others, which would have been preferred, could not even be built.
+        backends: by name.
+        absent: why others could not even be built, by name.
+        name: the one to use; empty to try them in the order of `PRIORITY`.
     """
 
     backends: Mapping[str, AttentionBackend]
     absent: Mapping[str, str] = field(default_factory=dict)
+    name: str = ""
     _plans: dict[AttentionRequest, tuple[AttentionBackend, Any]] = field(default_factory=dict)
 
     def __call__(
@@ -66,15 +75,18 @@ class Attention:
         Raises:
             Unsupported: none can; the message holds the request and every backend's reasons.
         """
-        refusals = {name: [reason] for name, reason in self.absent.items()}
-        for name, backend in self.backends.items():
-            unavailable = backend.unavailable()
-            reasons = [unavailable] if unavailable else backend.unsupported(request)
-            if not reasons:
-                if refusals:
-                    _report(name, _lines(refusals))
-                return backend
-            refusals[name] = reasons
+        refusals: dict[str, list[str]] = {}
+        for name in [self.name] if self.name else PRIORITY.get(request.device, ELSEWHERE):
+            if name in self.absent:
+                refusals[name] = [self.absent[name]]
+            elif backend := self.backends.get(name):
+                unavailable = backend.unavailable()
+                reasons = [unavailable] if unavailable else backend.unsupported(request)
+                if not reasons:
+                    if refusals:
+                        _report(name, _lines(refusals))
+                    return backend
+                refusals[name] = reasons
         raise Unsupported(
             f"no attention backend can serve {request.dtype} on {request.device}, "
             f"{request.heads} heads of {request.head_dim}, {request.mask.q_len} x "
@@ -84,20 +96,20 @@ class Attention:
 
 
 def build_attention(slot: Slot, registry: Registry) -> Attention:
-    """Build the named backend, or for `auto` all that are registered, in the order of `PRIORITY`.
+    """Build the named backend, or for `auto` all that `PRIORITY` may call for.
 
     Raises:
         MissingRequirement: the named backend's library is not installed; `auto` passes it over.
     """
     if slot.name != AUTO:
-        return Attention({slot.name: registry.build("attention", slot.name, slot.params)})
+        backend = registry.build("attention", slot.name, slot.params)
+        return Attention({slot.name: backend}, name=slot.name)
     backends, absent = {}, {}
-    for name in PRIORITY:
-        if name in registry.names("attention"):
-            try:
-                backends[name] = registry.build("attention", name, {})
-            except MissingRequirement as error:
-                absent[name] = str(error)
+    for name in sorted({*ELSEWHERE}.union(*PRIORITY.values()).intersection(registry.names("attention"))):
+        try:
+            backends[name] = registry.build("attention", name, {})
+        except MissingRequirement as error:
+            absent[name] = str(error)
     return Attention(backends, absent)
 
 

@@ -5,7 +5,7 @@ from vartk_registry import ComponentSpec, hookimpl
 
 @hookimpl
 def vartk_components() -> list[ComponentSpec]:
-    """Offer the oracle and torch's fused attention."""
+    """Offer the oracle, and torch's fused and flex attention."""
     return [
         ComponentSpec(
             kind="attention",
@@ -19,5 +19,11 @@ def vartk_components() -> list[ComponentSpec]:
             target="vartk_plugins.attention.sdpa:SdpaAttention",
             config="vartk_plugins.attention.config:SdpaConfig",
             summary="torch's fused attention, one unmasked call a segment",
+        ),
+        ComponentSpec(
+            kind="attention",
+            name="flex",
+            target="vartk_plugins.attention.flex:FlexAttention",
+            summary="torch's flex attention, compiled for the whole mask; on a CPU without gradients",
         ),
     ]

@@ -4,7 +4,7 @@ Each `check_*` raises AssertionError with a sentence that names the rule of the 
 broken. The inputs are small, random with a fixed seed, and on the CPU.
 """
 
-from .attention import check_attention, dense_attend
+from .attention import TOLERANCES, check_attention, dense_attend
 from .cache import check_cache
 from .component import check_component
 from .data import check_dataset, check_metric
@@ -16,6 +16,7 @@ from .sampling import SeededRandom, check_guidance, check_sampler, check_schedul
 from .tokens import check_quantizer, check_tokenizer
 
 __all__ = [
+    "TOLERANCES",
     "SeededRandom",
     "check_attention",
     "check_cache",
