@@ -58,13 +58,13 @@ def test_top_p_drops_a_class_whose_sum_is_exactly_the_rest():
 def test_top_k_comes_before_top_p():
     sampler = registry.build("sampler", "categorical", {"top_k": 2, "top_p": 0.5})
     # of .3 and .4, .3 is 43 % and goes; had top-p come first, both would stay
-    assert kept(sampler.filtered(logs(0.1, 0.2, 0.3, 0.4))) == [3]
+    assert kept(sampler.filtered(logs(0.1, 0.2, 0.3, 0.4), 0, 1)) == [3]
 
 
 def test_temperature_comes_before_top_p():
     sampler = registry.build("sampler", "categorical", {"temperature": 0.5, "top_p": 0.5})
     # squared and normalised: 1/30, 4/30, 9/30, 16/30; the sums are .03, .17, .47 and 1
-    assert kept(sampler.filtered(logs(0.1, 0.2, 0.3, 0.4))) == [3]
+    assert kept(sampler.filtered(logs(0.1, 0.2, 0.3, 0.4), 0, 1)) == [3]
 
 
 def test_each_row_is_filtered_on_its_own():

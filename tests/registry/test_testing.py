@@ -144,7 +144,7 @@ class OneLayerSession:
     def step(self, inputs):
         x = self.x if inputs is None else self.model.embed(inputs)
         q, k, v = self.model.split(x)
-        k, v = self.cache.append(0, self.step_index, k, v)
+        k, v = self.cache.append(0, self.step_index, q, k, v)
         self.step_index += 1
         mask = MaskSpec.full(q.shape[1], k.shape[1])
         return self.model.finish(x, self.attend(q, k, v, mask=mask, scale=1.0))
@@ -188,7 +188,7 @@ class KeepAllState:
     def __init__(self):
         self.kept = {}
 
-    def append(self, layer, step, k, v):
+    def append(self, layer, step, q, k, v):
         if layer in self.kept:
             old_k, old_v = self.kept[layer]
             k, v = torch.cat([old_k, k], dim=1), torch.cat([old_v, v], dim=1)
@@ -212,12 +212,15 @@ class KeepAll:
     lossless = True
     state = KeepAllState
 
+    def steps(self, schedule):
+        return len(schedule)
+
     def start(self, plan):
         return self.state()
 
 
 class EveryOtherState(KeepAllState):
-    def append(self, layer, step, k, v):
+    def append(self, layer, step, q, k, v):
         self.kept[layer] = k, v
         return k, v
 

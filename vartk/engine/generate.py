@@ -43,7 +43,8 @@ class Recipe:
         A scale without guidance still needs it where a later one has some: its keys are attended to.
         """
         steps = len(self.schedule)
-        guided = [step for step in range(steps) if self.guidance.weight(step, steps) != 0]
+        generated = range(self.cache.steps(self.schedule))
+        guided = [step for step in generated if self.guidance.weight(step, steps) != 0]
         return guided[-1] + 1 if guided else 0
 
 
@@ -116,6 +117,7 @@ def generate(
     have one entry an image; with guidance they run as one batch, conditional half first.
     """
     schedule, steps, batch = recipe.schedule, len(recipe.schedule), len(condition)
+    generated = recipe.cache.steps(schedule)
     guided_steps = recipe.guided_steps
     if guided_steps:
         condition = _concatenated(condition, null)
@@ -124,7 +126,7 @@ def generate(
         session = transformer.begin(condition, schedule, recipe.cache, recipe.attend)
     inputs: torch.Tensor | None = None
     f_hat: torch.Tensor | None = None
-    for step in range(steps):
+    for step in range(generated):
         guided = step < guided_steps
         if guided_steps and step == guided_steps:
             session.narrow(batch)
@@ -140,7 +142,7 @@ def generate(
         state = ScaleState(step, draw, f_hat, tokenizer, schedule, recipe.precision)
         yield state
         f_hat = state.f_hat
-        if step + 1 < steps:
+        if step + 1 < generated:
             inputs = tokenizer.next_input(f_hat, step + 1, schedule)
 
 

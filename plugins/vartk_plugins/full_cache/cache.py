@@ -8,13 +8,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vartk_registry.interfaces import CachePlan
+from vartk_registry.interfaces import CachePlan, Schedule
 
 
 class FullCache:
     """Keeps all keys and values, and has all tokens computed."""
 
     lossless = True
+
+    def steps(self, schedule: Schedule) -> int:
+        """Return the number of scales: all are generated."""
+        return len(schedule)
 
     def start(self, plan: CachePlan) -> FullState:
         """Return the state for a new generation, with memory for the plan's whole schedule."""
@@ -29,7 +33,7 @@ class FullState:
         self._kv = [torch.empty(shape, dtype=plan.dtype, device=plan.device) for _ in range(plan.layers)]
         self._filled = [0] * plan.layers
 
-    def append(self, layer: int, step: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    def append(self, layer: int, step: int, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Copy a scale's k and v [B, n, H, D] in; return views of all so far, [B, T, H, D] each."""
         start = self._filled[layer]
         stop = start + k.shape[1]

@@ -23,12 +23,19 @@ class Categorical:
     top_k: int
     top_p: float
     temperature: float
+    final_temperature: float | None
 
-    def filtered(self, logits_BnV: torch.Tensor) -> torch.Tensor:
+    def filtered(self, logits_BnV: torch.Tensor, step: int, steps: int) -> torch.Tensor:
         """Return what is drawn from: float32 logits of the same shape, -inf where never drawn."""
-        tempered_BnV = logits_BnV.float() / self.temperature
+        tempered_BnV = logits_BnV.float() / self._temperature(step, steps)
         return top_p_filtered(top_k_filtered(tempered_BnV, self.top_k), self.top_p)
 
     def __call__(self, logits_BnV: torch.Tensor, step: int, steps: int, random: Randomness) -> Draw:
         """Draw the codes [B, n, *shape] of logits [B, n, *shape, V]."""
-        return Draw(random.categorical(self.filtered(logits_BnV).softmax(dim=-1)))
+        return Draw(random.categorical(self.filtered(logits_BnV, step, steps).softmax(dim=-1)))
+
+    def _temperature(self, step: int, steps: int) -> float:
+        """Return the temperature of a scale, on the line from the first scale's to the last one's."""
+        if self.final_temperature is None or steps == 1:
+            return self.temperature
+        return self.temperature + (self.final_temperature - self.temperature) * step / (steps - 1)

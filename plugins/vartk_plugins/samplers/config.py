@@ -18,3 +18,6 @@ class Categorical:
     temperature: float = param(
         1.0, "divides the logits before filtering; below 1 is bolder, above 1 more varied", above=0
     )
+    final_temperature: float | None = param(
+        None, "the last scale's temperature, reached along a line; that of the first where not given", above=0
+    )

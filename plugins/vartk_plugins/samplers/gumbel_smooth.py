@@ -27,7 +27,7 @@ class GumbelSmooth(Categorical):
 
     def __call__(self, logits_BnV: torch.Tensor, step: int, steps: int, random: Randomness) -> Draw:
         """Draw codes [B, n, *shape] and weights [B, n, *shape, V], which sum to 1 over V."""
-        filtered_BnV = self.filtered(logits_BnV)
+        filtered_BnV = self.filtered(logits_BnV, step, steps)
         codes = random.categorical(filtered_BnV.softmax(dim=-1))
         ratio = step / (steps - 1) if steps > 1 else 1.0
         tau = max(0.27 * (1 - 0.95 * ratio), 0.005)

@@ -59,6 +59,7 @@ class VarSession:
                 batch=len(vector),
                 heads=model.heads,
                 head_dim=model.width // model.heads,
+                scale=model.blocks[0].attention.fixed_scale,
                 dtype=_compute_dtype(model.head.weight),
                 device=vector.device,
             )
@@ -92,7 +93,7 @@ class VarSession:
     def _attend_cached(
         self, layer: int, q_BmHD: Tensor, k: Tensor, v: Tensor, *, scale: float, dropout: float
     ) -> Tensor:
-        k_BTHD, v_BTHD = self.cache.append(layer, self._step, k, v)
+        k_BTHD, v_BTHD = self.cache.append(layer, self._step, q_BmHD, k, v)
         mask = MaskSpec.full(q_BmHD.shape[1], k_BTHD.shape[1])
         return self._attend(q_BmHD, k_BTHD, v_BTHD, mask=mask, scale=scale, dropout=dropout)
 

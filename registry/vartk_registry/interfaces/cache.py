@@ -13,13 +13,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CachePlan:
-    """What a generation will need: the model's shape, the batch (both guidance halves) and the schedule."""
+    """What a generation will need.
+
+    Attributes:
+        schedule: the grids of the tokens.
+        layers, heads, head_dim: the model's shape.
+        batch: of both guidance halves, the conditional one first.
+        scale: what attention multiplies q k^T with.
+        dtype, device: of keys and values.
+    """
 
     schedule: Schedule
     layers: int
     batch: int
     heads: int
     head_dim: int
+    scale: float
     dtype: torch.dtype
     device: torch.device
 
@@ -29,9 +38,12 @@ class CacheState(Protocol):
     """The state of one generation; nothing of it lives on modules or outlives the generation."""
 
     def append(
-        self, layer: int, step: int, k: torch.Tensor, v: torch.Tensor
+        self, layer: int, step: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Take a scale's k and v [B, n, H, D]; return the keys and values [B, T, H, D] it attends to."""
+        """Take a scale's k and v [B, n, H, D]; return the keys and values [B, T, H, D] it attends to.
+
+        Its queries q [B, n, H, D] are for strategies that keep what is attended to most.
+        """
         ...
 
     def select(self, layer: int, branch: str, step: int, x: torch.Tensor) -> torch.Tensor | None:
@@ -65,6 +77,10 @@ class CacheStrategy(Protocol):
 
     lossless: bool
     """Whether the images are those of a full cache."""
+
+    def steps(self, schedule: Schedule) -> int:
+        """Return how many scales, from the first, are generated; the others add nothing to the image."""
+        ...
 
     def start(self, plan: CachePlan) -> CacheState:
         """Return the state for a new generation."""

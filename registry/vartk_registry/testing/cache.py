@@ -15,6 +15,7 @@ _PLAN = CachePlan(
     batch=4,
     heads=2,
     head_dim=4,
+    scale=1.0,
     dtype=torch.float32,
     device=torch.device("cpu"),
 )
@@ -28,6 +29,9 @@ def check_cache(strategy: CacheStrategy) -> None:
     One whose `lossless` is true must attend as if every key and value were kept.
     """
     require(isinstance(strategy.lossless, bool), "lossless must be True or False")
+    steps, scales = strategy.steps(_PLAN.schedule), len(_PLAN.schedule)
+    least = scales if strategy.lossless else 1
+    require(least <= steps <= scales, f"steps must be from {least} to {scales} here, not {steps!r}")
     _check_start(strategy)
     state = strategy.start(_PLAN)
     generator = torch.Generator().manual_seed(0)
@@ -46,7 +50,7 @@ def check_cache(strategy: CacheStrategy) -> None:
                 if branch == "attention":
                     kv = torch.randn(2, batch, count, _PLAN.heads, _PLAN.head_dim, generator=generator)
                     taken[layer].append(kv)
-                    k, v = state.append(layer, step, *kv)
+                    k, v = state.append(layer, step, torch.randn_like(kv[0]), *kv)
                     _check_appended(k, v, taken[layer], strategy.lossless)
                 out = torch.randn(batch, count, 8, generator=generator)
                 restored = state.restore(layer, branch, step, out.clone(), kept)
@@ -59,8 +63,8 @@ def _check_start(strategy: CacheStrategy) -> None:
     state = strategy.start(_PLAN)
     require(isinstance(state, CacheState), "start must return a CacheState with all its methods")
     k, v = torch.ones(2, _PLAN.batch, _PLAN.schedule.sizes[0], _PLAN.heads, _PLAN.head_dim)
-    first = state.append(0, 0, k, v)[0].clone()
-    second = strategy.start(_PLAN).append(0, 0, k, v)[0]
+    first = state.append(0, 0, k, k, v)[0].clone()
+    second = strategy.start(_PLAN).append(0, 0, k, k, v)[0]
     require(torch.equal(first, second), "a generation must not see what an earlier one has kept")
 
 
