@@ -55,13 +55,11 @@ def find_model(name: str | Path) -> Path:
     """
     from .engine.folder import CONFIG
 
+    found = local_model(name)
+    if found is not None:
+        return found
     folder = Path(name)
-    for candidate in (folder, folder / "model"):
-        if (candidate / CONFIG).is_file():
-            return candidate
     preset = plugins().presets.get(str(name))
-    if preset is not None and preset.model is not None:
-        return preset.model
     if preset is not None and preset.weights is not None:
         return _published(preset, preset.weights)
     if folder.is_dir():
@@ -76,6 +74,17 @@ def find_model(name: str | Path) -> Path:
     raise VartkError(
         f"no model {str(name)!r}: neither a folder nor a published name{suggestion(str(name), published)}"
     )
+
+
+def local_model(name: str | Path) -> Path | None:
+    """Return the folder of a model that is here: a folder, a run's, or one in a distribution; else None."""
+    from .engine.folder import CONFIG
+
+    for candidate in (Path(name), Path(name) / "model"):
+        if (candidate / CONFIG).is_file():
+            return candidate
+    preset = plugins().presets.get(str(name))
+    return None if preset is None else preset.model
 
 
 def convert(

@@ -11,9 +11,10 @@ from omegaconf import OmegaConf
 
 from vartk.bench import training
 from vartk.bench.memory import Failed, peak_memory
-from vartk.bench.report import HEADINGS, markdown, table
+from vartk.bench.report import markdown
 from vartk.bench.timing import Spread, in_turns, spread
 from vartk.bench.training import Runner, bench_training, check_agreement, two_steps
+from vartk.bench.training_report import HEADINGS, report, table
 from vartk.bench.training_rows import PLAIN, ROWS, STAGE, Row, choose, configurations
 from vartk.config import plain
 from vartk.engine.model import Model
@@ -230,7 +231,7 @@ def test_a_row_that_cannot_run_has_its_reason(config, monkeypatch):
     assert len(measured) == len(refused_row) == len(HEADINGS)
     assert measured[-2:] == ("1.00 x", "1.00 GiB")
     assert refused_row[-1] == "not here: no C++ compiler was found"
-    assert "not here: no C++ compiler was found |" in markdown(result, "vartk bench train")
+    assert "not here: no C++ compiler was found |" in markdown(report(result), "vartk bench train")
 
 
 def test_a_failure_of_plain_is_an_error(config, monkeypatch):

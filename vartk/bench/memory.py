@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.context import BaseContext
 from typing import Any
 
 import torch
@@ -30,7 +31,7 @@ def peak_memory(device: torch.device, work: Callable[..., object], *arguments: A
     Raises:
         Failed: the work raised an error, or its process was killed.
     """
-    context = multiprocessing.get_context("spawn")
+    context = _context()
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         try:
             peak, reason = pool.submit(_measured, device, work, arguments).result()
@@ -39,6 +40,15 @@ def peak_memory(device: torch.device, work: Callable[..., object], *arguments: A
     if reason:
         raise Failed(reason)
     return peak
+
+
+def _context() -> BaseContext:
+    """Return how processes start: where it is offered, as copies of one that has imported torch alone."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch"])  # seconds, for every process that is started
+    return context
 
 
 def _measured(

@@ -1,57 +1,53 @@
-"""How the results of `vartk bench train` are shown: a table, and a Markdown file to keep."""
+"""How results are shown, whatever the benchmark: tables, and a Markdown file to keep."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date
-from typing import Any
-
-from vartk_registry import counted
 
 from ..environment import environment
 
-HEADINGS = ("row", "what it does", "s / image", "lowest to highest", "speed-up", "peak memory")
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of cells under headings; the title is empty where a result has one table alone."""
+
+    headings: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    title: str = ""
 
 
-def table(result: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
-    """Yield the cells of each row of a result, under `HEADINGS`."""
-    for row in result["rows"]:
-        if "refused" in row:
-            yield row["row"], row["what"], "-", "-", "-", f"not here: {row['refused']}"
-            continue
-        seconds = row["seconds_per_image"]
-        yield (
-            row["row"],
-            row["what"],
-            f"{seconds['median']:.3g}",
-            f"{seconds['low']:.3g} to {seconds['high']:.3g}",
-            f"{row['speedup']:.2f} x",
-            f"{row['peak_memory_bytes'] / 2**30:.2f} GiB",
-        )
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a benchmark shows.
+
+    Args:
+        benchmark: its name, as it is typed after `vartk bench`.
+        protocol: what was measured and how, in a few sentences.
+        tables: the numbers.
+    """
+
+    benchmark: str
+    protocol: str
+    tables: Sequence[Table]
 
 
-def protocol(result: Mapping[str, Any]) -> str:
-    """Return in a sentence or two what was measured."""
+def markdown(report: Report, command: str) -> str:
+    """Return a page with the command, the tables and the machine."""
+    tables = "".join(
+        f"## {table.title}\n\n{_markdown_table(table.headings, table.rows)}\n"
+        if table.title
+        else f"{_markdown_table(table.headings, table.rows)}\n"
+        for table in report.tables
+    )
     return (
-        f"A training step of a transformer of {result['parameters']:,} parameters, "
-        f"{result['tokens']} tokens an image, {counted(result['batch'], 'image')} a step, on "
-        f"{result['device']} with {counted(result['threads'], 'thread')}; medians of "
-        f"{counted(result['repeats'], 'step')} a row, taken in turns. Every row gave the first one's "
-        f"loss, at every scale, and its gradient's norm; of the gradient no more is compared. Float32 "
-        f"matrix products have torch's precision {result['matmul']!r}. Peak memory is {result['memory']}."
+        f"# vartk bench {report.benchmark}\n\n```bash\n{command}\n```\n\n"
+        f"{date.today().isoformat()}. {report.protocol}\n\n"
+        f"{tables}## Machine\n\n{_markdown_table(('what', 'value'), environment())}"
     )
 
 
-def markdown(result: Mapping[str, Any], command: str) -> str:
-    """Return a page with the command, the table and the machine."""
-    return (
-        f"# vartk bench {result['benchmark']}\n\n```bash\n{command}\n```\n\n"
-        f"{date.today().isoformat()}. {protocol(result)}\n\n"
-        f"{_markdown_table(HEADINGS, table(result))}\n## Machine\n\n"
-        f"{_markdown_table(('what', 'value'), environment())}"
-    )
-
-
-def _markdown_table(headings: Sequence[str], rows: Iterator[Sequence[str]]) -> str:
+def _markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [headings, ["---"] * len(headings), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -19,6 +19,20 @@ class Spread:
     high: float
 
 
+@dataclass(slots=True)
+class Progress:
+    """Counts what is done, and tells it with the total and what was done last."""
+
+    tell: Callable[[int, int, str], None]
+    total: int
+    done: int = 0
+
+    def add(self, text: str, count: int = 1) -> None:
+        """Count something more as done."""
+        self.done += count
+        self.tell(self.done, self.total, text)
+
+
 def spread(numbers: Sequence[float]) -> Spread:
     """Return the spread of at least one number."""
     return Spread(statistics.median(numbers), min(numbers), max(numbers))
@@ -37,16 +51,16 @@ def in_turns(
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for _ in range(repeats):
         for name, candidate in candidates.items():
-            _finish(device)
+            finish(device)
             start = time.perf_counter()
             candidate()
-            _finish(device)
+            finish(device)
             seconds[name].append(time.perf_counter() - start)
             measured(name)
     return seconds
 
 
-def _finish(device: torch.device) -> None:
+def finish(device: torch.device) -> None:
     """Wait for what was started on a device that computes in the background."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

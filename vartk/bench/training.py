@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -19,7 +19,7 @@ from ..engine.folder import new_model
 from ..engine.training import TransformerStage
 from ..engine.training.trainer import Trainer
 from .memory import MEANING, Failed, peak_memory
-from .timing import in_turns, spread
+from .timing import Progress, in_turns, spread
 from .training_rows import PLAIN, Row
 
 TOLERANCE = {"fp32": 1e-4, "bf16": 1e-2}
@@ -49,7 +49,7 @@ class Runner:
         tokenizer, predictor = self.model.modules()
         tokenizer.eval().requires_grad_(False)
         if like is None:
-            _draw(predictor)
+            draw_weights(predictor)
         else:
             for own, its in zip(self.model.modules(), like.model.modules(), strict=True):
                 own.load_state_dict(its.state_dict(keep_vars=True), assign=True)
@@ -87,19 +87,6 @@ class Runner:
         return {name: float(v) for name, v in values.items() if name.startswith(("loss", "grad"))}
 
 
-@dataclass(slots=True)
-class _Progress:
-    """Counts what is done."""
-
-    tell: Callable[[int, int, str], None]
-    total: int
-    done: int = 0
-
-    def add(self, text: str, count: int = 1) -> None:
-        self.done += count
-        self.tell(self.done, self.total, text)
-
-
 def bench_training(
     rows: Sequence[Row],
     configs: Mapping[str, Config],
@@ -121,7 +108,7 @@ def bench_training(
         VartkError: `plain` cannot run here, or a row does not compute what it computes.
     """
     where = as_device(device)
-    counted = _Progress(progress, len(rows) * (repeats + 2))
+    counted = Progress(progress, len(rows) * (repeats + 2))
     memory, refused = _memory(rows, configs, where, counted)
     counted.add("", len(refused) * (repeats + 1))
     runners: dict[str, Runner] = {}
@@ -166,7 +153,7 @@ def bench_training(
 
 
 def _memory(
-    rows: Sequence[Row], configs: Mapping[str, Config], device: torch.device, counted: _Progress
+    rows: Sequence[Row], configs: Mapping[str, Config], device: torch.device, counted: Progress
 ) -> tuple[dict[str, int], dict[str, str]]:
     """Return the peak memory of the rows that run here, and of the others the reason why they do not."""
     memory, refused = {}, {}
@@ -204,7 +191,7 @@ def check_agreement(
         )
 
 
-def _draw(module: nn.Module) -> None:
+def draw_weights(module: nn.Module) -> None:
     """Draw weights of which each matters to the loss; those that training starts from mostly do not."""
     for parameter in module.parameters():
         nn.init.normal_(parameter, std=0.3)

@@ -96,13 +96,13 @@ def configurations(
         ).config
         for row in rows
     }
-    classes = _classes(made[PLAIN.name])
+    classes = class_names(made[PLAIN.name])
     for row_config in made.values():
         row_config.classes = classes
     return made
 
 
-def _classes(config: Config) -> list[str]:
+def class_names(config: Config) -> list[str]:
     """Return the names of the classes; those of the dataset, if it is here and there are no others."""
     if not config.classes:
         with suppress(VartkError):

@@ -3,88 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import shlex
-from pathlib import Path
 
-from ..bench.training_rows import ROWS, USUAL, choose, configurations
-from . import terminal
-from .arguments import add_device, add_json, add_overrides, examples, whole_number
+from .arguments import examples
+from .bench import attention, flops, sample, train
+
+BENCHMARKS = (train, sample, attention, flops)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the benchmarks and their arguments."""
-    benchmarks = parser.add_subparsers(metavar="BENCHMARK", required=True)
-    train = benchmarks.add_parser(
-        "train",
-        help="a training step of the transformer, against the plain way",
-        description=(
-            "Time a training step of the transformer, with random weights and images: the plain\n"
-            "way (images encoded in every step, dense mask, fp32), then row by row with each\n"
-            "improvement on top of those before. Every row must compute what the first does."
-        ),
-    )
-    train.add_argument("config", metavar="CONFIG", help="a preset or a YAML file")
-    add_overrides(train, "transformer.depth=4 image_size=128")
-    train.add_argument(
-        "--rows",
-        default=",".join(USUAL),
-        metavar="A,B",
-        help=f"beside plain, of {', '.join(row for row in ROWS if row != 'plain')} (default: %(default)s)",
-    )
-    train.add_argument(
-        "--batch", type=whole_number(1, 4096), default=2, metavar="N", help="images a step (default: 2)"
-    )
-    train.add_argument(
-        "--repeats", type=whole_number(1, 1000), default=5, metavar="N", help="steps a row (default: 5)"
-    )
-    train.add_argument("--out", type=Path, metavar="FILE.md", help="keep the result as a Markdown file")
-    add_device(train)
-    add_json(train)
-    train.set_defaults(run=run_train)
-    lines = (
-        "vartk bench train demo --batch 8",
-        "vartk bench train var-d16 --batch 2 --repeats 5 --out benchmarks/results/HARDWARE_YYYYMM.md",
-        "vartk bench train demo --rows bf16,checkpointing --json",
-    )
-    examples(train, *lines)
-    examples(parser, *lines)
-
-
-def run_train(arguments: argparse.Namespace) -> int:
-    """Time a training step in several ways."""
-    from ..files import refuse_existing, whole_file
-
-    if arguments.out is not None:
-        refuse_existing(arguments.out)
-    from ..bench import report
-    from ..bench.training import bench_training
-    from .progress import bars
-
-    rows = choose([name.strip() for name in arguments.rows.split(",") if name.strip()])
-    configs = configurations(arguments.config, arguments.overrides, rows, arguments.batch)
-    with bars() as add_bar:
-        bar = add_bar("bench train", len(rows) * (arguments.repeats + 2))
-        result = bench_training(
-            rows,
-            configs,
-            repeats=arguments.repeats,
-            device=arguments.device,
-            progress=lambda done, total, text: bar.update(done, text),
-        )
-    command = _command(arguments)
-    if arguments.out is not None:
-        with whole_file(arguments.out) as aside:
-            aside.write_text(report.markdown(result, command))
-    if arguments.json:
-        terminal.result({"command": command, **result}, as_json=True)
-        return 0
-    terminal.table(report.table(result), report.HEADINGS)
-    terminal.out(f"\n{report.protocol(result)}")
-    return 0
-
-
-def _command(arguments: argparse.Namespace) -> str:
-    """Return the command line that measures the same."""
-    words = ["vartk", "bench", "train", arguments.config, *arguments.overrides, "--rows", arguments.rows]
-    words += ["--batch", arguments.batch, "--repeats", arguments.repeats, "--device", arguments.device]
-    return shlex.join(map(str, words))
+    sub = parser.add_subparsers(metavar="BENCHMARK", required=True)
+    for benchmark in BENCHMARKS:
+        benchmark.add(sub)
+    examples(parser, *(benchmark.EXAMPLES[0] for benchmark in BENCHMARKS))

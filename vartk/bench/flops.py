@@ -1,0 +1,210 @@
+"""Floating-point operations of a whole model, counted by fvcore's formulas, with no data and no computing.
+
+fvcore traces real tensors. Here a model without weights runs on the meta device, and each operation is
+handed to fvcore's handles as its trace would hand it. Attention is decomposed there into the two batched
+products that fvcore knows, where its trace would show it no more than `scaled_dot_product_attention`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from unittest import mock
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from vartk_registry.interfaces import Draw
+
+from ..components import plugins
+from ..config import Config, Layer, ModelConfig, Slot, compose, load_layers, parse_overrides, read_yaml
+from ..engine.attention import build_attention
+from ..engine.build import grid
+from ..engine.folder import CONFIG, new_model
+from ..engine.generate import Recipe, ScaleState, generate
+from ..engine.model import Model
+from ..engine.weightless import weightless
+from ..hub import local_model
+from .training_rows import class_names
+
+ATTENTION = Slot(name="sdpa")
+"""The backend that is counted: a call without a mask for each scale, so that masked pairs do not count."""
+
+UNGUIDED = Slot(name="linear", params={"scale": 0.0})
+
+KINDS = ("linear", "convolution", "attention")
+"""What is counted: products of matrices, convolutions, and batched products, which attention alone has."""
+
+Handle = Callable[[Sequence[Any], Sequence[Any]], float]
+"""Returns the multiply-adds of an operation, from its inputs and outputs."""
+
+
+def model_config(name: str, overrides: Sequence[str] = ()) -> ModelConfig:
+    """Return the configuration of a preset, a YAML file, a training run or a model folder.
+
+    Raises:
+        VartkError: there is none, or it is not valid with the overrides `key=value`.
+    """
+    given = parse_overrides(overrides)
+    folder = local_model(name)
+    if folder is not None:
+        path = folder / CONFIG
+        return compose(ModelConfig, [Layer(str(path), read_yaml(path)), given], plugins()).config
+    config = compose(Config, [*load_layers(name, plugins()), given], plugins()).config
+    config.classes = class_names(config)
+    return config
+
+
+def count_flops(config: ModelConfig) -> dict[str, Any]:
+    """Return the parameters and the floating-point operations of a model for one image, ready for JSON.
+
+    A multiply-add is two operations. Norms, activations, resizing and draws are not counted.
+
+    Raises:
+        VartkError: the configuration's parts do not fit each other.
+    """
+    with weightless():
+        model = new_model(config, plugins())
+    tokenizer, predictor = (module.eval() for module in model.modules())
+    schedule, guidance = model.schedule, config.sampling.guidance
+    image = torch.empty(1, 3, *grid(config.image_size), device="meta")
+    latent = torch.empty(1, tokenizer.channels, *schedule.latent, device="meta")
+    inputs = torch.empty(1, schedule.total - schedule.sizes[0], tokenizer.channels, device="meta")
+    conditions = predictor.conditioner.null(1).to("meta")
+    attend = build_attention(ATTENTION, plugins().registry)
+    works = {
+        "encode": lambda: tokenizer.encode(image, schedule),
+        "decode": lambda: tokenizer.decode(latent),
+        "forward": lambda: predictor(inputs, conditions, schedule, attend),
+    }
+    with _counting() as counting:
+        parts = [{"part": name, **counting.of(work)} for name, work in works.items()]
+        scales = {}
+        for name, slot in (("guided", guidance), ("unguided", UNGUIDED)):
+            states = _sampling(model, slot, conditions, attend)
+            scales[name] = [counting.of(partial(_next, states)) for _ in schedule.grids]
+            whole = {key: sum(scale[key] for scale in scales[name]) for key in (*KINDS, "total")}
+            parts.append({"part": name, **whole})
+    return {
+        "benchmark": "flops",
+        "parameters": {
+            "tokenizer": _parameters(tokenizer),
+            "transformer": _parameters(predictor.transformer),
+            "conditioner": _parameters(predictor.conditioner),
+        },
+        "parts": parts,
+        "scales": [
+            {"grid": [h, w], "tokens": h * w, **{name: scales[name][step] for name in scales}}
+            for step, (h, w) in enumerate(schedule.grids)
+        ],
+        "uncounted": dict(counting.unknown),
+    }
+
+
+def _next(states: Iterator[ScaleState]) -> torch.Tensor:
+    """Generate a scale, and add it to the image made so far."""
+    return next(states).f_hat
+
+
+def _sampling(model: Model, guidance: Slot, conditions: torch.Tensor, attend: Any) -> Iterator[ScaleState]:
+    """Return a generation of one image, whatever codes are drawn, by the engine's own loop."""
+
+    def draw(logits: torch.Tensor, *_: Any) -> Draw:
+        return Draw(torch.zeros(logits.shape[:-1], dtype=torch.int64, device=logits.device))
+
+    registry, sampling, predictor = plugins().registry, model.config.sampling, model.predictor
+    recipe = Recipe(
+        schedule=model.schedule,
+        guidance=registry.build("guidance", guidance.name, guidance.params),
+        sampler=draw,
+        cache=registry.build("cache", sampling.cache.name, sampling.cache.params),
+        attend=attend,
+        random=None,
+    )
+    condition = predictor.conditioner(conditions)
+    yield from generate(model.tokenizer, predictor.transformer, condition, condition, recipe)
+
+
+def _parameters(module: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+@dataclass(frozen=True, slots=True)
+class _Value:
+    """A value as fvcore's handles want it: one of a trace."""
+
+    value: Any
+
+    def isCompleteTensor(self) -> bool:
+        return isinstance(self.value, torch.Tensor)
+
+    def type(self) -> _Value:
+        return self
+
+    def sizes(self) -> list[int]:
+        return list(self.value.shape)
+
+
+class Counting(TorchDispatchMode):
+    """Counts floating-point operations by kind (see `KINDS`).
+
+    Attributes:
+        unknown: operations that are no part of torch, which may hide products, and how often they were
+            called.
+    """
+
+    def __init__(self, handles: Mapping[str, tuple[str, Handle]]) -> None:
+        super().__init__()
+        self._handles = handles
+        self._counts: Counter[str] = Counter()
+        self.unknown: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run an operation, and count it."""
+        out = func(*args, **(kwargs or {}))
+        if func.name().partition("::")[0] not in ("aten", "prim"):
+            self.unknown[func.name()] += 1
+        kind, handle = self._handles.get(func._schema.name, ("", None))
+        if handle is not None:
+            self._counts[kind] += 2 * int(handle([_Value(x) for x in args], [_Value(out)]))
+        return out
+
+    def of(self, work: Callable[[], object]) -> dict[str, int]:
+        """Return what some work counts, by kind and in total."""
+        self._counts.clear()
+        work()
+        counts = {kind: self._counts[kind] for kind in KINDS}
+        return {**counts, "total": sum(counts.values())}
+
+
+def _handles() -> dict[str, tuple[str, Handle]]:
+    """Return the kind and fvcore's handle of each operation that has multiply-adds."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # fvcore scripts its own losses when it is imported
+        from fvcore.nn import jit_handles
+
+    def convolution(inputs: Sequence[Any], outputs: Sequence[Any]) -> float:
+        x, weight = (value.sizes() for value in inputs[:2])
+        return jit_handles.conv_flop_count(x, weight, outputs[0].sizes(), transposed=inputs[6].value)
+
+    return {
+        "aten::addmm": ("linear", jit_handles.addmm_flop_jit),
+        "aten::mm": ("linear", jit_handles.matmul_flop_jit),
+        "aten::bmm": ("attention", jit_handles.bmm_flop_jit),
+        "aten::convolution": ("convolution", convolution),
+    }
+
+
+@contextmanager
+def _counting() -> Iterator[Counting]:
+    """Count while the block runs; autocast, which does not know the meta device, is out of the way."""
+    no_autocast = mock.patch.multiple(
+        torch, autocast=lambda *_, **__: nullcontext(), is_autocast_enabled=lambda *_: False
+    )
+    with torch.no_grad(), no_autocast, Counting(_handles()) as counting:
+        yield counting

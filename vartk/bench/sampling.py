@@ -1,0 +1,241 @@
+"""Seconds and memory of sampling, by precision, attention backend and batch, stage by stage."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise, product
+from typing import Any
+
+import torch
+from torch import nn
+
+from vartk_registry import VartkError
+
+from ..components import plugins
+from ..engine.device import as_device
+from ..engine.folder import TOKENIZER, TRANSFORMER, new_model
+from ..engine.model import Model
+from ..files import load_tensors, load_weights
+from ..hub import local_model
+from .flops import model_config
+from .memory import MEANING, Failed, peak_memory
+from .timing import Progress, finish, in_turns, spread
+from .training import draw_weights
+
+COMPILED = "+compile"
+"""The end of a precision's name that has the blocks compiled."""
+
+PLAIN = "plain"
+"""The precision that the others are compared with: the model's layers as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A way to sample.
+
+    Args:
+        precision: its name, with `COMPILED` at the end where blocks are compiled.
+        attention: the backend's name.
+        batch: images at once.
+    """
+
+    precision: str
+    attention: str
+    batch: int
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings of `Model.stream`."""
+        name = self.precision.removesuffix(COMPILED)
+        return {"precision": name, "compile": name != self.precision, "attention": self.attention}
+
+
+class Runner:
+    """Samples in one way, on a model's weights.
+
+    Attributes:
+        stages: the seconds of each scale, and at last of the decoder, of every call.
+    """
+
+    def __init__(self, way: Way, model: Model) -> None:
+        self.way = way
+        # another model on the same modules, so that each way keeps its own copies
+        self.model = Model(model.config, model.tokenizer, model.schedule, model.predictor, model.plugins)
+        self.labels = [index % len(model.classes) for index in range(way.batch)]
+        self.stages: list[list[float]] = []
+
+    def __call__(self) -> None:
+        """Sample a batch."""
+        marks = [time.perf_counter()]
+        for state in self.model.stream(self.labels, **self.way.settings):
+            last = state
+            finish(self.model.device)
+            marks.append(time.perf_counter())
+        _ = last.images
+        finish(self.model.device)
+        marks.append(time.perf_counter())
+        self.stages.append([after - before for before, after in pairwise(marks)])
+
+    def codes(self) -> list[torch.Tensor]:
+        """Return the codes of each scale."""
+        return [state.codes for state in self.model.stream(self.labels, **self.way.settings)]
+
+    def beside(self, codes: Sequence[torch.Tensor]) -> tuple[float, torch.Tensor]:
+        """Return the share of codes that are drawn alike after the same coarser scales, and the images.
+
+        A code that differs would change all that follow, so that the codes given take its place.
+        """
+        equal = []
+        for state, expected in zip(self.model.stream(self.labels, **self.way.settings), codes, strict=True):
+            equal.append((state.codes == expected).flatten())
+            state.vectors = self.model.tokenizer.embed(expected)
+        return torch.cat(equal).float().mean().item(), state.images
+
+
+def bench_sampling(
+    name: str,
+    overrides: Sequence[str],
+    *,
+    precisions: Sequence[str],
+    backends: Sequence[str],
+    batches: Sequence[int],
+    repeats: int,
+    device: str,
+    progress: Callable[[int, int, str], None] = lambda done, total, text: None,
+) -> dict[str, Any]:
+    """Measure every combination, and return the numbers, ready for JSON.
+
+    Each way's codes and images are first compared with those of the first way of its batch; then the ways
+    of a batch are timed in turns. A way that cannot run here has a reason instead of numbers.
+
+    Args:
+        name: a preset or a YAML file, for random weights; or a model's folder, for its own.
+        overrides: `key=value` settings of the configuration.
+        precisions: names, perhaps with `COMPILED`; the first one is what the others are compared with.
+        progress: called with what is done, the total, and what was done last.
+
+    Raises:
+        VartkError: no such model or device; or the first way cannot run here.
+    """
+    where = as_device(device)
+    counted = Progress(progress, len(batches) * len(precisions) * len(backends) * (repeats + 2))
+    model = read_model(name, overrides).to(where)
+    rows = []
+    for batch in batches:
+        ways = [Way(p, b, batch) for p, b in product(precisions, backends)]
+        rows += _bench_batch(ways, model, name, overrides, repeats, where, counted)
+    parameters = [sum(p.numel() for p in module.parameters()) for module in model.modules()]
+    return {
+        "benchmark": "sample",
+        "model": name,
+        "weights": "random" if local_model(name) is None else "the model's own",
+        "repeats": repeats,
+        "device": str(where),
+        "threads": torch.get_num_threads(),
+        "matmul": torch.get_float32_matmul_precision(),
+        "parameters": dict(zip(("tokenizer", "transformer"), parameters, strict=True)),
+        "schedule": [list(grid) for grid in model.schedule.grids],
+        "memory": f"{MEANING[where.type]}, in two batches",
+        "rows": rows,
+    }
+
+
+def _bench_batch(
+    ways: Sequence[Way],
+    model: Model,
+    name: str,
+    overrides: Sequence[str],
+    repeats: int,
+    device: torch.device,
+    counted: Progress,
+) -> list[dict[str, Any]]:
+    """Return the rows of the ways with one batch size."""
+    memory, refused = {}, {}
+    for way in ways:
+        try:
+            memory[way] = peak_memory(device, sample_twice, name, overrides, way, str(device))
+        except Failed as error:
+            if way is ways[0]:
+                raise VartkError(f"{way.precision} with {way.attention} cannot run here: {error}") from error
+            refused[way] = str(error)
+        counted.add(f"memory of {way.precision}, batch {way.batch}", 1 + (way in refused) * (repeats + 1))
+    runners = {way: Runner(way, model) for way in ways if way in memory}
+    first = runners[ways[0]]
+    codes = first.codes()
+    expected = first.beside(codes)[1]
+    agreement = {}
+    for way, runner in runners.items():
+        alike, images = runner.beside(codes)
+        agreement[way] = alike, _psnr(images, expected)
+        counted.add(f"warm-up of {way.precision}, batch {way.batch}")
+    names = {f"{way.precision}, {way.attention}": way for way in runners}
+    in_turns(
+        {text: runners[way] for text, way in names.items()},
+        repeats,
+        device,
+        lambda text: counted.add(f"time of {text}, batch {ways[0].batch}"),
+    )
+    rows = []
+    plain = _seconds(first).median
+    for way in ways:
+        row = {**asdict(way)}
+        if way in refused:
+            rows.append({**row, "refused": refused[way]})
+            continue
+        runner, seconds = runners[way], _seconds(runners[way])
+        each = [spread(stage).median / way.batch for stage in zip(*runner.stages, strict=True)]
+        alike, psnr = agreement[way]
+        rows.append(
+            {
+                **row,
+                "seconds_per_image": asdict(seconds),
+                "speedup": plain / seconds.median,
+                "transformer_seconds": sum(each[:-1]),
+                "decoder_seconds": each[-1],
+                "scale_seconds": each[:-1],
+                "peak_memory_bytes": memory[way],
+                "codes_alike": alike,
+                "psnr": psnr,
+            }
+        )
+    return rows
+
+
+def _seconds(runner: Runner) -> Any:
+    return spread([sum(stages) / runner.way.batch for stages in runner.stages])
+
+
+def _psnr(images: torch.Tensor, expected: torch.Tensor) -> float | None:
+    """Return the PSNR in dB of images in [0, 1]; None where they are equal."""
+    error = nn.functional.mse_loss(images.double(), expected.double()).item()
+    return None if error == 0 else -10 * torch.tensor(error).log10().item()
+
+
+def sample_twice(name: str, overrides: Sequence[str], way: Way, device: str) -> None:
+    """Sample in one way, from the beginning: the memory of this is measured."""
+    runner = Runner(way, read_model(name, overrides).to(device))
+    runner()
+    runner()
+
+
+def read_model(name: str, overrides: Sequence[str]) -> Model:
+    """Return a model with its own weights where it is a folder, else with random ones.
+
+    Raises:
+        VartkError: there is no such model or preset, or it has no transformer.
+    """
+    config = model_config(name, overrides)
+    folder = local_model(name)
+    torch.manual_seed(0)
+    model = new_model(config, plugins())
+    files = (TOKENIZER, TRANSFORMER)
+    for module, file in zip(model.modules(), files, strict=True):
+        if folder is None:
+            if file == TRANSFORMER:
+                draw_weights(module)
+        else:
+            load_weights(module, load_tensors(folder / file), folder / file)
+        module.eval().requires_grad_(False)
+    return model

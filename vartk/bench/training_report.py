@@ -1,0 +1,46 @@
+"""How the result of `vartk bench train` is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from vartk_registry import counted
+
+from .report import Report, Table
+
+HEADINGS = ("row", "what it does", "s / image", "lowest to highest", "speed-up", "peak memory")
+
+
+def table(result: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    """Yield the cells of each row of a result, under `HEADINGS`."""
+    for row in result["rows"]:
+        if "refused" in row:
+            yield row["row"], row["what"], "-", "-", "-", f"not here: {row['refused']}"
+            continue
+        seconds = row["seconds_per_image"]
+        yield (
+            row["row"],
+            row["what"],
+            f"{seconds['median']:.3g}",
+            f"{seconds['low']:.3g} to {seconds['high']:.3g}",
+            f"{row['speedup']:.2f} x",
+            f"{row['peak_memory_bytes'] / 2**30:.2f} GiB",
+        )
+
+
+def protocol(result: Mapping[str, Any]) -> str:
+    """Return in a sentence or two what was measured."""
+    return (
+        f"A training step of a transformer of {result['parameters']:,} parameters, "
+        f"{result['tokens']} tokens an image, {counted(result['batch'], 'image')} a step, on "
+        f"{result['device']} with {counted(result['threads'], 'thread')}; medians of "
+        f"{counted(result['repeats'], 'step')} a row, taken in turns. Every row gave the first one's "
+        f"loss, at every scale, and its gradient's norm; of the gradient no more is compared. Float32 "
+        f"matrix products have torch's precision {result['matmul']!r}. Peak memory is {result['memory']}."
+    )
+
+
+def report(result: Mapping[str, Any]) -> Report:
+    """Return what is shown of a result."""
+    return Report(result["benchmark"], protocol(result), [Table(HEADINGS, list(table(result)))])

@@ -1,0 +1,1 @@
+"""The benchmarks of `vartk bench`, a file each: `add` makes the sub-command, `run` measures."""

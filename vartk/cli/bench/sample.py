@@ -1,0 +1,112 @@
+"""vartk bench sample: sampling, by precision, backend and batch."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from typing import Any
+
+from vartk_registry import UnknownName, VartkError
+
+from ..arguments import add_device, add_json, add_overrides, examples, whole_number
+from .output import add_file, refuse_existing_files, show
+
+EXAMPLES = (
+    "vartk bench sample var-d16 --against plain",
+    "vartk bench sample var-d16 --precisions bf16,int8,bf16+compile --batch 1 --json",
+    "vartk bench sample runs/transformer --against fp32 --backends sdpa,eager --batch 1,16",
+)
+
+
+def add(benchmarks: Any) -> None:
+    """Add the sub-command."""
+    sample = benchmarks.add_parser(
+        "sample",
+        help="sampling an image, by stage, precision, backend and batch",
+        description=(
+            "Time sampling: the transformer scale by scale, and the decoder. A preset or a YAML file has\n"
+            "random weights, a model's folder its own. Codes and images are compared with the first way's."
+        ),
+    )
+    sample.add_argument("model", metavar="MODEL_OR_CONFIG", help="a preset, a YAML file, or a model's folder")
+    add_overrides(sample, "transformer.depth=4 sampling.guidance.scale=0")
+    sample.add_argument(
+        "--against", default="plain", metavar="NAME", help="the precision to compare with (default: plain)"
+    )
+    sample.add_argument(
+        "--precisions",
+        default="fp32,bf16,int8",
+        metavar="A,B",
+        help="plain, fp32, bf16, fp16, int8; with +compile at the end compiled (default: %(default)s)",
+    )
+    sample.add_argument(
+        "--backends", default="auto", metavar="A,B", help="of `vartk list attention` (default: auto)"
+    )
+    sample.add_argument("--batch", default="1,8", metavar="N,M", help="images at once (default: 1,8)")
+    sample.add_argument(
+        "--repeats", type=whole_number(1, 1000), default=3, metavar="N", help="batches a row (default: 3)"
+    )
+    add_file(sample)
+    add_device(sample)
+    add_json(sample)
+    sample.set_defaults(run=run)
+    examples(sample, *EXAMPLES)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Time sampling in several ways."""
+    refuse_existing_files(arguments.out)
+    precisions = _names("precision", f"{arguments.against},{arguments.precisions}", _precisions())
+    from ...components import plugins
+
+    backends = _names("attention", arguments.backends, ["auto", *plugins().registry.names("attention")])
+    batches = [_batch(text) for text in arguments.batch.split(",")]
+    from ...bench.sampling import bench_sampling
+    from ...bench.sampling_report import report
+    from ..progress import bars
+
+    with bars() as add_bar:
+        bar = add_bar(
+            "bench sample", len(precisions) * len(backends) * len(batches) * (arguments.repeats + 2)
+        )
+        result = bench_sampling(
+            arguments.model,
+            arguments.overrides,
+            precisions=precisions,
+            backends=backends,
+            batches=batches,
+            repeats=arguments.repeats,
+            device=arguments.device,
+            progress=lambda done, total, text: bar.update(done, text),
+        )
+    show(result, report(result), _command(arguments), arguments)
+    return 0
+
+
+def _precisions() -> list[str]:
+    from ...engine.inference.precision import PRECISIONS
+
+    return [name + end for end in ("", "+compile") for name in PRECISIONS]
+
+
+def _names(what: str, text: str, known: list[str]) -> list[str]:
+    """Return the names of a list A,B, each once; `UnknownName` for one that is not known."""
+    names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    for name in names:
+        if name not in known:
+            raise UnknownName(what, name, known)
+    return names
+
+
+def _batch(text: str) -> int:
+    if not text.strip().isdecimal() or int(text) < 1:
+        raise VartkError(f"--batch {text!r} is no number of images; give one or several, as in --batch 1,8")
+    return int(text)
+
+
+def _command(arguments: argparse.Namespace) -> str:
+    """Return the command line that measures the same."""
+    words = ["vartk", "bench", "sample", arguments.model, *arguments.overrides]
+    for option in ("against", "precisions", "backends", "batch", "repeats", "device"):
+        words += [f"--{option}", str(getattr(arguments, option))]
+    return shlex.join(words)
