@@ -169,15 +169,34 @@ def test_channels_last_convolutions_equal_the_plain_ones(dtype, padding):
     torch.testing.assert_close(out, expected, atol=1e-5 if dtype is torch.float32 else 0.03, rtol=0)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["fp32", *HALVES])
+def test_compiled_blocks_draw_the_same_codes(model, name):
+    settings = {"precision": name, "attention": "sdpa", "sampler": "greedy"}
+    expected = model.sample([0, 1, 2], seed=3, **settings)
+    made = model.sample([0, 1, 2], seed=3, compile=True, **settings)
+    equal = torch.cat([(a == b).flatten() for a, b in zip(made.codes, expected.codes, strict=True)])
+    assert equal.all() if name == "fp32" else equal.float().mean() > 0.9
+    assert "OptimizedModule" not in repr(model.predictor)  # the model's own modules are not touched
+
+
+def test_a_plain_model_is_not_compiled(model):
+    with pytest.raises(VartkError, match=r"compile=true compiles a copy, and precision=plain has none"):
+        model.sample([0], precision="plain", compile=True)
+
+
 @pytest.mark.gpu
+@pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("name", ["fp32", "bf16", "fp16"])
-def test_precisions_on_a_gpu_are_near_those_of_a_cpu(name):
+def test_precisions_on_a_gpu_are_near_those_of_a_cpu(name, compiled):
     model = tiny_model()
     plain = list(model.stream([0, 1, 2], seed=3, precision="plain", sampler="greedy"))
     model.to("cuda")
     equal = []
     for state, expected in zip(
-        model.stream([0, 1, 2], seed=3, precision=name, sampler="greedy"), plain, strict=True
+        model.stream([0, 1, 2], seed=3, precision=name, compile=compiled, sampler="greedy"),
+        plain,
+        strict=True,
     ):
         equal.append((state.codes.cpu() == expected.codes).flatten())
         state.vectors = expected.vectors.cuda()

@@ -80,15 +80,20 @@ class Attention(nn.Module):
 
     def forward(self, x_BSC: Tensor, attend: AttendMasked) -> Tensor:
         """Return the attention's output [B, S, C]; `attend` decides which keys are seen."""
+        q_BSHD, k_BSHD, v_BSHD = self.project(x_BSC)
+        dropout = self.dropout if self.training else 0.0
+        out_BSHD = attend(q_BSHD, k_BSHD, v_BSHD, scale=self.fixed_scale, dropout=dropout)
+        return F.dropout(self.proj(out_BSHD.flatten(2)), self.dropout, self.training)
+
+    def project(self, x_BSC: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the queries, keys and values [B, S, H, D], normalised where they are."""
         q_BSHD, k_BSHD, v_BSHD = self.qkv(x_BSC).unflatten(-1, (3, self.heads, -1)).unbind(2)
         if self.log_scale is not None:
             # norms in fp32, as autocast would have them on some devices only
             scale_H1 = self.log_scale.clamp(max=math.log(MAX_SCALE)).exp()[:, None]
             q_BSHD = (F.normalize(q_BSHD.float(), dim=-1) * scale_H1).to(v_BSHD.dtype)
             k_BSHD = F.normalize(k_BSHD.float(), dim=-1).to(v_BSHD.dtype)
-        dropout = self.dropout if self.training else 0.0
-        out_BSHD = attend(q_BSHD, k_BSHD, v_BSHD, scale=self.fixed_scale, dropout=dropout)
-        return F.dropout(self.proj(out_BSHD.flatten(2)), self.dropout, self.training)
+        return q_BSHD, k_BSHD, v_BSHD
 
 
 class FeedForward(nn.Module):

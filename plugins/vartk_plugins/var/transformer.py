@@ -129,6 +129,12 @@ class VarTransformer(nn.Module):
         """Start a generation, one cached step a scale; see `Transformer.begin` of the interface."""
         return VarSession(self, _vector(condition), schedule, cache, attend)
 
+    def compile_steps(self, *, dynamic: bool) -> None:
+        """Compile the parts of a block between which a cache and an attention backend do their work."""
+        for block in self.blocks:
+            block.attention.project = torch.compile(block.attention.project, dynamic=dynamic)
+            block.ffn.compile(dynamic=dynamic)
+
     def no_weight_decay(self) -> set[str]:
         """Return the weights, beside the 1-D ones, that the recipe does not decay (timm's hook)."""
         ends = ("position", "level.weight", "modulation_offset")

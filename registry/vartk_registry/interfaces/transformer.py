@@ -35,6 +35,11 @@ class Transformer(Protocol):
     """Component kind `transformer`, a `torch.nn.Module`.
 
     Built with `schedule`, `space` (the codes it predicts) and `channels` (the width of its inputs).
+
+    For inference the engine takes a copy with faster layers in the place of each `nn.Linear`. A submodule
+    that has a method `folded()` is replaced by what it returns, an equal of plain layers. A method
+    `compile_steps(*, dynamic)` compiles, in place, what every cached step repeats; where there is none,
+    `compile=true` is refused.
     """
 
     width: int

@@ -9,6 +9,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from vartk_registry import VartkError
+
 from .layers import ChannelsLastConv2d, FastLinear
 from .precision import Precision, precision
 
@@ -66,6 +68,13 @@ def prepared(
     if chosen.linear is not None:
         tokenizer = inference_copy(tokenizer)
         transformer = transformer and inference_copy(transformer, chosen.linear)
+    if compiled and transformer is not None:
+        if not hasattr(transformer, "compile_steps"):
+            raise VartkError("compile=true: this transformer has no compile_steps; leave compile out")
+        if chosen.linear is None:
+            raise VartkError(f"compile=true compiles a copy, and precision={name} has none; take fp32")
+        # a graph a scale on a GPU, where shapes that are known run faster
+        transformer.compile_steps(dynamic=device.type == "cpu")
     return Inference(tokenizer, transformer, chosen, made_for)
 
 

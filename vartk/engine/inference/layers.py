@@ -39,23 +39,26 @@ class FastLinear(nn.Linear):
         nn.Module.__init__(self)
         self.in_features, self.out_features = linear.in_features, linear.out_features
         self.weight, self.bias = linear.weight, linear.bias
-        self._forms: dict[torch.dtype, tuple[Tensor, Tensor | None, bool]] = {}
+        self._forms: dict[tuple[torch.dtype, bool], tuple[Tensor, Tensor | None]] = {}
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x W^T + b."""
         dtype = computing_in(x.device, self.weight)
-        if dtype not in self._forms:
-            self._forms[dtype] = self._form(dtype)
-        weight, bias, packed = self._forms[dtype]
+        # torch.compile cannot look into a packed weight
+        packed = not torch.compiler.is_compiling() and packs(dtype, x.device)
+        weight, bias = self._form(dtype, packed)
         if packed:
             return torch.ops.mkldnn._linear_pointwise(x.to(dtype), weight, bias, "none", [], "")
         return F.linear(x.to(dtype), weight, bias)
 
-    def _form(self, dtype: torch.dtype) -> tuple[Tensor, Tensor | None, bool]:
-        weight = self.weight.detach().to(dtype)
-        bias = None if self.bias is None else self.bias.detach().to(dtype)
-        packed = packs(dtype, weight.device)
-        return torch.ops.mkldnn._reorder_linear_weight(weight) if packed else weight, bias, packed
+    def _form(self, dtype: torch.dtype, packed: bool) -> tuple[Tensor, Tensor | None]:
+        """Return the weight and the bias in a precision, made at the first call."""
+        if (dtype, packed) not in self._forms:
+            weight = self.weight.detach().to(dtype)
+            bias = None if self.bias is None else self.bias.detach().to(dtype)
+            weight = torch.ops.mkldnn._reorder_linear_weight(weight) if packed else weight
+            self._forms[dtype, packed] = weight, bias
+        return self._forms[dtype, packed]
 
 
 class Int8Linear(FastLinear):
