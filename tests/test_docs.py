@@ -18,7 +18,8 @@ ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "examples" / "vartk-hello"
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md")),
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "plugins").rglob("models/*/README.md")),
 ]
 RUN = ("list", "show", "plugins", "config")
 """Commands that finish in no time and touch no file; the others are parsed, and their settings checked."""
@@ -98,9 +99,13 @@ def model_folder(tmp_path_factory):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_python_snippets_of_a_page_run(page, model_folder, tmp_path, monkeypatch):
-    """In one namespace, top to bottom; whatever model they load is a tiny one."""
+    """In one namespace, top to bottom; a model that they load is the one in the box, or else a tiny one."""
     load = vartk.load
-    monkeypatch.setattr(vartk, "load", lambda name, **settings: load(model_folder, **settings))
+
+    def loaded(name, **settings):
+        return load(name if name == "emoji64" else model_folder, **settings)
+
+    monkeypatch.setattr(vartk, "load", loaded)
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": "snippet", "__file__": str(tmp_path / "snippet.py")}
     for text in snippets(page):

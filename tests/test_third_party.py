@@ -20,7 +20,7 @@ import sys
 from vartk.cli.main import main
 config = ["tiny.yaml", "schedule=fibonacci", "dataset=folder", "dataset.path=images"]
 tokenizer = ["--tokenizer", "tokenizer"]
-chosen = ["sampler=typical", "sampler.mass=0.9"]
+chosen = ["sampler=typical", "sampler.mass=0.9", "cache=[strided,{name: fastvar, ratios: [0.5]}]"]
 code = main(["train", "tokenizer", *config, "--out", "tokenizer"])
 code = code or main(["train", "transformer", *config, *tokenizer, "--out", "transformer"])
 code = code or main(["sample", "transformer", *chosen, "--count", "3", "--seed", "7", "--out", "samples"])
@@ -92,7 +92,7 @@ def test_its_components_are_listed_beside_the_built_in_ones(hello):
 def test_it_keeps_the_contract(hello):
     done = vartk("plugins", "check", "hello", "--json", sites=[hello])
     results = json.loads(done.stdout.splitlines()[-1])["results"]
-    assert set(results) == {"schedule/fibonacci", "sampler/typical"}
+    assert set(results) == {"schedule/fibonacci", "sampler/typical", "cache/strided"}
     assert set(results.values()) == {"keeps the contract"}
 
 
@@ -109,6 +109,7 @@ def test_it_trains_and_samples_by_name(hello, tmp_path):
     assert done.returncode == 0, done.stderr
     record = json.loads((tmp_path / "samples" / "samples.json").read_text())
     assert record["sampling"]["sampler"] == {"name": "typical", "mass": 0.9}
+    assert record["sampling"]["cache"]["parts"][0] == {"name": "strided", "stride": 2}
     with Image.open(tmp_path / "samples" / "000002.png") as image:
         assert image.size == (16, 16)
     tokens = json.loads(next(tmp_path.rglob("tokens.json")).read_text())

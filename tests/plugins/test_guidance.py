@@ -26,6 +26,14 @@ def test_constant_is_the_same_at_every_step():
     assert weights("constant", 3, scale=2.0) == [2, 2, 2]
 
 
+def test_linear_and_constant_stop_after_a_point():
+    assert weights("linear", 5, scale=4.0, stop=0.5) == [0, 1, 2, 0, 0]
+    assert weights("constant", 5, scale=4.0, stop=0.75) == [4, 4, 4, 4, 0]
+    assert weights("constant", 11, scale=1.0, stop=0.3) == [1] * 4 + [0] * 7
+    for name in ("linear", "constant"):
+        assert weights(name, 5, scale=4.0, stop=1.0) == weights(name, 5, scale=4.0)
+
+
 def test_interval_includes_both_of_its_ends():
     assert weights("interval", 5, scale=2.0, start=0.25, stop=0.75) == [0, 2, 2, 2, 0]
     assert weights("interval", 11, scale=1.0, start=0.3, stop=0.3) == [0] * 3 + [1] + [0] * 7

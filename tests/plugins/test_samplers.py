@@ -67,14 +67,14 @@ def test_temperature_comes_before_top_p():
     assert kept(sampler.filtered(logs(0.1, 0.2, 0.3, 0.4), 0, 1)) == [3]
 
 
-def test_the_temperature_goes_along_a_line_to_that_of_the_last_scale():
-    sampler = registry.build("sampler", "categorical", {"temperature": 2.0, "final_temperature": 0.5})
-    logits = torch.tensor([0.0, 6.0])
-    for step, expected in ((0, 3.0), (1, 6 / 1.5), (2, 6.0), (3, 12.0)):  # 2, 1.5, 1, .5
+def test_the_temperature_is_multiplied_at_each_scale_to_reach_that_of_the_last():
+    sampler = registry.build("sampler", "categorical", {"temperature": 4.0, "final_temperature": 0.5})
+    logits = torch.tensor([0.0, 8.0])
+    for step, expected in ((0, 2.0), (1, 4.0), (2, 8.0), (3, 16.0)):  # temperatures 4, 2, 1, 1/2
         assert sampler.filtered(logits, step, 4).tolist() == [0.0, pytest.approx(expected)]
-    assert sampler.filtered(logits, 0, 1).tolist() == [0.0, 3.0]
-    constant = registry.build("sampler", "categorical", {"temperature": 2.0})
-    assert constant.filtered(logits, 3, 4).tolist() == [0.0, 3.0]
+    assert sampler.filtered(logits, 0, 1).tolist() == [0.0, 2.0]
+    constant = registry.build("sampler", "categorical", {"temperature": 4.0})
+    assert constant.filtered(logits, 3, 4).tolist() == [0.0, 2.0]
 
 
 def test_each_row_is_filtered_on_its_own():

@@ -192,7 +192,7 @@ class KeepAllState:
         if layer in self.kept:
             old_k, old_v = self.kept[layer]
             k, v = torch.cat([old_k, k], dim=1), torch.cat([old_v, v], dim=1)
-        self.kept[layer] = k, v
+        self.kept[layer] = k.clone(), v.clone()
         return k, v
 
     def select(self, layer, branch, step, x):
@@ -202,7 +202,7 @@ class KeepAllState:
         return out
 
     def narrow(self, batch):
-        self.kept = {layer: (k[:batch], v[:batch]) for layer, (k, v) in self.kept.items()}
+        self.kept = {layer: (k[:batch].clone(), v[:batch].clone()) for layer, (k, v) in self.kept.items()}
 
     def nbytes(self):
         return sum(k.nbytes + v.nbytes for k, v in self.kept.values())
@@ -221,7 +221,7 @@ class KeepAll:
 
 class EveryOtherState(KeepAllState):
     def append(self, layer, step, q, k, v):
-        self.kept[layer] = k, v
+        self.kept[layer] = k.clone(), v.clone()
         return k, v
 
     def select(self, layer, branch, step, x):
@@ -416,6 +416,16 @@ def stateful(base, **changes):
     return broken(base, state=broken(base.state, **changes))
 
 
+class NarrowedViews(KeepAllState):
+    def narrow(self, batch):
+        self.kept = {layer: (k[:batch], v[:batch]) for layer, (k, v) in self.kept.items()}
+
+
+class AttendsToOneQuery(KeepAllState):
+    def attend(self, layer, step, q, k, v, attend):
+        return attend(q, *self.append(layer, step, q, k, v))[:, :1]
+
+
 class Leaking(KeepAll):
     shared = KeepAllState()
 
@@ -531,6 +541,8 @@ BROKEN = {
         (broken(KeepAll, state=object), "must return a CacheState"),
         (Leaking, "must not see what an earlier one has kept"),
         (stateful(KeepAll, nbytes=lambda o: 0), "nbytes must count all tensors"),
+        (broken(KeepAll, state=NarrowedViews), "nbytes must count all tensors"),
+        (broken(KeepAll, state=AttendsToOneQuery), "the output of attend"),
         (stateful(KeepAll, append=lambda o, *a: [x[..., :2] for x in o(*a)]), "keys to attend to"),
         (stateful(KeepAll, restore=lambda o, *a: o(*a) * 0), "return an output of all tokens"),
         (stateful(EveryOther, select=lambda o, *a: torch.zeros(4, 2).long()), "distinct"),

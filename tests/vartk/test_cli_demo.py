@@ -28,6 +28,7 @@ def test_demo_trains_samples_and_reports(vartk, here):
     made = json.loads(ran.out)
     out = here / "vartk-demo"
     assert {path.name for path in out.iterdir()} == {
+        "emoji64.png",
         "tokenizer",
         "tokens",
         "transformer",
@@ -36,13 +37,13 @@ def test_demo_trains_samples_and_reports(vartk, here):
         "report.md",
     }
     assert (made["classes"], made["grid"]) == (["activities"], "vartk-demo/grid.png")
-    for name in ("grid", "strip", "reconstructions"):
+    for name in ("embedded", "grid", "strip", "reconstructions"):
         with Image.open(made[name]) as picture:
             picture.load()
     with Image.open(made["strip"]) as strip:
         assert strip.width == 3 * (3 * 32 + 2) - 2  # scales 1, 2, 4 of 32 pixels, three times enlarged
     report = (out / "report.md").read_text()
-    for picture in ("grid.png", "coarse-to-fine.png", "tokenizer/pictures/step-00000002.png"):
+    for picture in ("emoji64.png", "grid.png", "coarse-to-fine.png", "tokenizer/pictures/step-00000002.png"):
         assert f"]({picture})" in report
         assert (out / picture).is_file()
     assert made["transformer_last_loss"] > 0

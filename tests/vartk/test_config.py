@@ -25,7 +25,8 @@ def test_nothing_given_is_the_defaults():
     assert made.config.train == Config().train
     assert made.config.sampling.sampler.name == "categorical"
     # a slot's own defaults, over those of the component
-    assert made.config.sampling.sampler.params == {"top_k": 900, "top_p": 0.96, "temperature": 1.0}
+    own = {"temperature": 1.0, "final_temperature": None}
+    assert made.config.sampling.sampler.params == {"top_k": 900, "top_p": 0.96, **own}
 
 
 def test_later_layers_win_key_by_key():

@@ -80,6 +80,8 @@ def model():
     ("guidance", "params", "expected"),
     [
         ("linear", {"scale": 1.5}, [6, 6, 6]),
+        ("linear", {"scale": 1.5, "stop": 0.5}, [6, 6, 3]),
+        ("constant", {"scale": 1.5, "stop": 0.3}, [6, 3, 3]),
         ("constant", {"scale": 0.0}, [3, 3, 3]),
         ("interval", {"scale": 2.0, "start": 0.0, "stop": 0.3}, [6, 3, 3]),
         ("interval", {"scale": 2.0, "start": 0.4, "stop": 0.6}, [6, 6, 3]),

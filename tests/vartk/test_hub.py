@@ -73,7 +73,7 @@ def test_a_tokenizer_alone_is_a_model(tmp_path):
     ("name", "message"),
     [
         ("var-d17", r"no model 'var-d17': neither a folder nor a published name; did you mean 'var-d"),
-        ("demo", r"no model 'demo': .* Valid: var-d16, var-d20, var-d24, var-d30, var-d36"),
+        ("demo", r"no model 'demo': .* Valid: emoji64, var-d16, var-d20, var-d24, var-d30, var-d36"),
         ("./nowhere/at/all", "neither a folder nor a published name"),
         ("../nowhere", "neither a folder nor a published name"),
         (".", r"\. is not a model folder: it has no model.yaml"),
@@ -91,7 +91,7 @@ def test_a_distribution_may_hold_the_model_of_a_preset(folder, monkeypatch):
     boxed = PresetSpec(name="boxed", path=folder / "model.yaml", summary="a preset", model=folder)
     monkeypatch.setitem(plugins().presets, "boxed", boxed)
     assert find_model("boxed") == folder
-    with pytest.raises(VartkError, match=r"did you mean 'boxed'\? Valid: boxed, var-d16"):
+    with pytest.raises(VartkError, match=r"did you mean 'boxed'\? Valid: boxed, emoji64, var-d16"):
         find_model("boxd")
 
 

@@ -25,6 +25,7 @@ from ..components import plugins
 from ..config import Config, Layer, ModelConfig, Slot, compose, load_layers, parse_overrides, read_yaml
 from ..engine.attention import build_attention
 from ..engine.build import grid
+from ..engine.cache import build_cache
 from ..engine.folder import CONFIG, new_model
 from ..engine.generate import Recipe, ScaleState, generate
 from ..engine.model import Model
@@ -122,7 +123,7 @@ def _sampling(model: Model, guidance: Slot, conditions: torch.Tensor, attend: An
         schedule=model.schedule,
         guidance=registry.build("guidance", guidance.name, guidance.params),
         sampler=draw,
-        cache=registry.build("cache", sampling.cache.name, sampling.cache.params),
+        cache=build_cache(sampling.cache, registry),
         attend=attend,
         random=None,
     )

@@ -8,8 +8,8 @@ from html import escape
 from itertools import groupby
 from typing import Any
 
-COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#8c564b", "#e377c2", "#7f7f7f")
-GREY, GRID = "#555", "#e4e4e4"
+from .svg import COLOURS, GREY, GRID, document, text
+
 WIDTH, MARGIN = 860, 20
 ROOF_HEIGHT, ROOF_LEFT, ROOF_TOP, ROOF_BOTTOM = 380, 76, 40, 48
 """Of a roofline: its height, and the room around its axes."""
@@ -30,18 +30,14 @@ def plot(result: Mapping[str, Any]) -> str:
         parts += _roofline(timed, dtype, peak, result["bandwidth"], colours, y)
         y += ROOF_HEIGHT
     bars, height = _bars(rows, colours, y)
-    head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y + height}" width="{WIDTH}" '
-        f'height="{y + height}" font-family="sans-serif" font-size="12">'
-    )
-    return "\n".join([head, '<rect width="100%" height="100%" fill="white"/>', *parts, *bars, "</svg>\n"])
+    return document([*parts, *bars], WIDTH, y + height)
 
 
 def _legend(colours: Mapping[str, str]) -> Iterator[str]:
     x = MARGIN
     for name, colour in colours.items():
         yield f'<rect x="{x}" y="12" width="11" height="11" fill="{colour}"/>'
-        yield _text(x + 16, 22, name)
+        yield text(x + 16, 22, name)
         x += 34 + 7 * len(name)
     x = MARGIN
     for kind, label in (
@@ -50,7 +46,7 @@ def _legend(colours: Mapping[str, str]) -> Iterator[str]:
         ("step", "cached step"),
     ):
         yield _marker(kind, x + 6, 40, GREY, label)
-        yield _text(x + 16, 44, label)
+        yield text(x + 16, 44, label)
         x += 40 + 7 * len(label)
 
 
@@ -71,22 +67,22 @@ def _roofline(
     def y_of(value: float) -> float:
         return base - (base - top - ROOF_TOP) * math.log(value / y_low) / math.log(y_high / y_low)
 
-    yield _text(MARGIN, top + 18, f"Roofline, {dtype}", size=15)
+    yield text(MARGIN, top + 18, f"Roofline, {dtype}", size=15)
     yield from _grid(x_low, x_high, x_of, lambda x: (x, x, top + ROOF_TOP, base))
     yield from _grid(y_low, y_high, y_of, lambda y: (ROOF_LEFT, right, y, y))
     for value in _powers(x_low, x_high):
-        yield _text(x_of(value), base + 17, f"{value:g}", "middle")
+        yield text(x_of(value), base + 17, f"{value:g}", "middle")
     for value in _powers(y_low, y_high):
-        yield _text(ROOF_LEFT - 6, y_of(value) + 4, f"{value / 1e12:g}", "end")
-    yield _text((ROOF_LEFT + right) / 2, base + 36, "FLOP per byte of q, k, v and the output", "middle")
+        yield text(ROOF_LEFT - 6, y_of(value) + 4, f"{value / 1e12:g}", "end")
+    yield text((ROOF_LEFT + right) / 2, base + 36, "FLOP per byte of q, k, v and the output", "middle")
     middle = (top + ROOF_TOP + base) / 2
-    yield _text(MARGIN + 4, middle, "TFLOP/s", "middle", turned=True)
+    yield text(MARGIN + 4, middle, "TFLOP/s", "middle", turned=True)
     start = max(x_low, y_low / bandwidth)
     roof = [(start, start * bandwidth), (ridge, peak), (x_high, peak)]
     path = " ".join(f"{x_of(x):.1f},{y_of(y):.1f}" for x, y in roof)
     yield f'<polyline points="{path}" fill="none" stroke="{GREY}" stroke-width="1.5"/>'
-    yield _text(right, y_of(peak) - 7, f"matrix products: {peak / 1e12:.3g} TFLOP/s", "end", GREY)
-    yield _text(
+    yield text(right, y_of(peak) - 7, f"matrix products: {peak / 1e12:.3g} TFLOP/s", "end", GREY)
+    yield text(
         ROOF_LEFT + 8,
         top + ROOF_TOP + 14,
         f"slope: copying memory, {bandwidth / 1e9:.3g} GB/s",
@@ -110,17 +106,17 @@ def _bars(rows: Sequence[Row], colours: Mapping[str, str], top: float) -> tuple[
     """Return the bars of TFLOP/s, case by case, and their height."""
     most = max((row["flops_per_second"] for row in rows if "seconds" in row), default=1.0)
     room = WIDTH - 2 * MARGIN - NAMES - VALUES
-    parts = [_text(MARGIN, top + 18, "TFLOP/s, and the share of the peak of matrix products", size=15)]
+    parts = [text(MARGIN, top + 18, "TFLOP/s, and the share of the peak of matrix products", size=15)]
     y = top + 28
     for name, group in groupby(rows, key=lambda row: row["case"]["name"]):
-        parts.append(_text(MARGIN, y + 18, name))
+        parts.append(text(MARGIN, y + 18, name))
         y += GROUP
         for row in group:
-            parts.append(_text(MARGIN + NAMES - 8, y + 11, row["backend"], "end", GREY))
+            parts.append(text(MARGIN + NAMES - 8, y + 11, row["backend"], "end", GREY))
             left = MARGIN + NAMES
             if "seconds" not in row:
                 why = "does not run here" if "refused" in row else "wrong result"
-                parts.append(_text(left + 2, y + 11, why, colour="#999"))
+                parts.append(text(left + 2, y + 11, why, colour="#999"))
             else:
                 rate, length = row["flops_per_second"], room * row["flops_per_second"] / most
                 colour = colours[row["backend"]]
@@ -128,7 +124,7 @@ def _bars(rows: Sequence[Row], colours: Mapping[str, str], top: float) -> tuple[
                     f'<rect x="{left}" y="{y}" width="{length:.1f}" height="{BAR - 4}" fill="{colour}"/>'
                 )
                 value = f"{rate / 1e12:.3g} TFLOP/s, {row['peak_share']:.0%}"
-                parts.append(_text(left + length + 6, y + 11, value))
+                parts.append(text(left + length + 6, y + 11, value))
             y += BAR
     return parts, y - top + MARGIN
 
@@ -149,22 +145,6 @@ def _marker(kind: str, x: float, y: float, colour: str, label: str) -> str:
     tag = shape[1 : shape.index(" ")]
     return (
         f'{shape} fill="{colour}" fill-opacity="0.75" stroke="white"><title>{escape(label)}</title></{tag}>'
-    )
-
-
-def _text(
-    x: float,
-    y: float,
-    text: str,
-    anchor: str = "start",
-    colour: str = "#222",
-    size: int = 12,
-    turned: bool = False,
-) -> str:
-    turn = f' transform="rotate(-90 {x:.1f} {y:.1f})"' if turned else ""
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}" font-size="{size}"{turn}>'
-        f"{escape(text)}</text>"
     )
 
 

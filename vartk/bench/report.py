@@ -36,18 +36,19 @@ class Report:
 def markdown(report: Report, command: str) -> str:
     """Return a page with the command, the tables and the machine."""
     tables = "".join(
-        f"## {table.title}\n\n{_markdown_table(table.headings, table.rows)}\n"
+        f"## {table.title}\n\n{markdown_table(table.headings, table.rows)}\n"
         if table.title
-        else f"{_markdown_table(table.headings, table.rows)}\n"
+        else f"{markdown_table(table.headings, table.rows)}\n"
         for table in report.tables
     )
     return (
         f"# vartk bench {report.benchmark}\n\n```bash\n{command}\n```\n\n"
         f"{date.today().isoformat()}. {report.protocol}\n\n"
-        f"{tables}## Machine\n\n{_markdown_table(('what', 'value'), environment())}"
+        f"{tables}## Machine\n\n{markdown_table(('what', 'value'), environment())}"
     )
 
 
-def _markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return rows of cells under headings."""
     lines = [headings, ["---"] * len(headings), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from vartk_registry import VartkError
 
 
 class Help(argparse.RawDescriptionHelpFormatter):
@@ -25,6 +27,28 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 def add_overrides(parser: argparse.ArgumentParser, example: str) -> None:
     """Add `key=value` arguments, which may stand anywhere after the first ones."""
     parser.add_argument("overrides", nargs="*", metavar="key=value", help=f"settings, such as {example}")
+
+
+def add_classes(parser: argparse.ArgumentParser, default: str) -> None:
+    """Add --class."""
+    parser.add_argument(
+        "--class",
+        dest="classes",
+        action="append",
+        metavar="A,B",
+        help=f"class indices or names, taken in turn; may be repeated; {default}",
+    )
+
+
+def class_labels(texts: Sequence[str] | None, classes: Sequence[str]) -> list[str]:
+    """Return the classes that all --class name; a name may have commas of its own."""
+    found: list[str] = []
+    for text in texts or ():
+        labels = [text] if text in classes else [label.strip() for label in text.split(",")]
+        if not all(labels):
+            raise VartkError(f"--class {text!r} names no class; give indices or names, as in --class 0,1")
+        found += labels
+    return found
 
 
 def add_out(parser: argparse.ArgumentParser, what: str) -> None:

@@ -32,10 +32,6 @@ def run(arguments: argparse.Namespace) -> int:
 
     refuse_existing(arguments.out)
     overrides = parse_overrides(arguments.overrides)
-    terminal.note(
-        "Training a small tokenizer and a small transformer on 32-pixel emoji, from scratch. "
-        "This takes about two minutes on two cores."
-    )
     from ..tasks.demo import run_demo
     from .progress import TrainingBar, bars
 
@@ -46,17 +42,20 @@ def run(arguments: argparse.Namespace) -> int:
             add_bar=add_bar,
             reporter=TrainingBar,
             device=arguments.device,
+            event=terminal.note,
         )
     classes = ",".join(made["classes"][:2])
     text = (
         f"Done in {made['seconds']} s.\n"
-        f"  samples          {made['grid']}\n"
-        f"  coarse to fine   {made['strip']}\n"
-        f"  reconstructions  {made['reconstructions']}\n"
-        f"  report           {made['report']}\n"
-        f"  model            {made['model']}\n"
+        f"  model in the box    {made['embedded']}\n"
+        f"  samples             {made['grid']}\n"
+        f"  coarse to fine      {made['strip']}\n"
+        f"  reconstructions     {made['reconstructions']}\n"
+        f"  report              {made['report']}\n"
+        f"  model               {made['model']}\n"
         "Next:\n"
-        f"  vartk sample {made['model']} --class {classes} --count 8 --out samples\n"
+        "  vartk sample emoji64 --class food-noto,flags-noto --count 8 --out samples\n"
+        f"  vartk sample {made['model']} --class {classes} --count 8 --out small\n"
         "  vartk demo train.tokenizer.steps=3000 train.transformer.steps=3000 --out longer\n"
         "  vartk list            what can be swapped by name"
     )

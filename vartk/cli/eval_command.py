@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from vartk_registry import VartkError
 
 from . import terminal
 from .arguments import add_device, add_json, add_overrides, examples, whole_number
-
-if TYPE_CHECKING:
-    from ..config import EvalConfig
+from .data import KEYS, UNSAID, add_data, data_config
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -21,12 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_overrides(
         parser, "guidance.scale=3 feature=lpips feature.net=alex dataset=folder dataset.path=photos"
     )
-    parser.add_argument(
-        "--data",
-        metavar="CONFIG",
-        help="a preset, YAML file or run that names the dataset; by default the model's own run, or the "
-        "preset of its name",
-    )
+    add_data(parser)
     parser.add_argument(
         "--count", type=whole_number(4, 10**6), default=1000, metavar="N", help="samples (default: 1000)"
     )
@@ -72,8 +64,13 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.out is not None:
         refuse_existing(arguments.out)
     settings = dict(parse_overrides(arguments.overrides).values)
-    chosen = {key: settings.pop(key) for key in ("dataset", "feature", "metrics") if key in settings}
-    config = _config(arguments, find_model(arguments.model), chosen)
+    chosen = {key: settings.pop(key) for key in KEYS if key in settings}
+    config, named = data_config(arguments.data, arguments.model, find_model(arguments.model), chosen)
+    if not named:
+        raise VartkError(
+            f"{arguments.model} {UNSAID}; name them with --data CONFIG (a preset, a YAML file or a run), or "
+            "with dataset=NAME"
+        )
     registry = plugins().registry
     feature = registry.build("feature", config.feature.name, config.feature.params)
     for name in config.metrics:
@@ -106,24 +103,3 @@ def run(arguments: argparse.Namespace) -> int:
         terminal.out(f"\n{title}")
         terminal.table(rows, headings)
     return 0
-
-
-def _config(arguments: argparse.Namespace, model: Path, chosen: dict[str, Any]) -> EvalConfig:
-    """Return the configuration that names the dataset and the feature."""
-    from ..components import plugins
-    from ..config import EvalConfig, Layer, compose, load_layers
-
-    if arguments.data is not None:
-        layers = load_layers(arguments.data, plugins())
-    elif (model.parent / "config.yaml").is_file():  # the run that made it
-        layers = load_layers(str(model.parent), plugins())
-    elif arguments.model in plugins().presets:
-        layers = load_layers(arguments.model, plugins())
-    elif "dataset" in chosen:
-        layers = []
-    else:
-        raise VartkError(
-            f"{arguments.model} does not say what images it was trained on; name them with --data CONFIG "
-            "(a preset, a YAML file or a run), or with dataset=NAME"
-        )
-    return compose(EvalConfig, [*layers, Layer("command line", chosen)], plugins()).config

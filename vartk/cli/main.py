@@ -26,6 +26,8 @@ COMMANDS = {
     "tokenize": "write the codes of a dataset, for training a transformer",
     "sample": "sample images",
     "eval": "measure a model against real images",
+    "compare": "compare ways to sample: caches, precisions, guidance",
+    "calibrate": "measure a cache strategy's parameters on a model",
     "reconstruct": "encode and decode images",
     "bench": "measure how fast vartk is on this machine",
     "convert": "make a model folder from the original VAR's files",

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 
-from vartk_registry import VartkError, counted
+from vartk_registry import counted
 
 from . import terminal
-from .arguments import add_device, add_json, add_out, add_overrides, examples, whole_number
+from .arguments import (
+    add_classes,
+    add_device,
+    add_json,
+    add_out,
+    add_overrides,
+    class_labels,
+    examples,
+    whole_number,
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("model", metavar="MODEL", help="a model folder, a run, or a published name")
     add_overrides(parser, "guidance.scale=3 sampler.top_k=100 cache=full attention=sdpa")
-    parser.add_argument(
-        "--class",
-        dest="classes",
-        action="append",
-        metavar="A,B",
-        help="class indices or names, taken in turn; may be repeated; all classes by default",
-    )
+    add_classes(parser, "all classes by default")
     parser.add_argument(
         "--count",
         type=whole_number(1, 10**9),
@@ -64,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     refuse_existing(arguments.out)
     settings = parse_overrides(arguments.overrides).values
     model = load(arguments.model, device=arguments.device)
-    labels = [label for text in arguments.classes or () for label in _labels(text, model.classes)]
+    labels = class_labels(arguments.classes, model.classes)
     with bars() as add_bar:
         made = sample_to_folder(
             model,
@@ -79,13 +81,3 @@ def run(arguments: argparse.Namespace) -> int:
     text = f"{counted(made['count'], 'image')}: {arguments.out}\ngrid: {arguments.out / 'grid.png'}"
     terminal.result(made, arguments.json, text)
     return 0
-
-
-def _labels(text: str, classes: Sequence[str]) -> list[str]:
-    """Return the classes that one --class names; a name may have commas of its own."""
-    if text in classes:
-        return [text]
-    labels = [label.strip() for label in text.split(",")]
-    if not all(labels):
-        raise VartkError(f"--class {text!r} names no class; give indices or names, as in --class 0,1")
-    return labels

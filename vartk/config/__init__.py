@@ -1,8 +1,10 @@
 """Configurations: typed keys, layers that are merged and checked, and where each value came from."""
 
+from .calibration import CALIBRATION
 from .compose import Composed, ConfigErrors, Layer, compose, leaves, model_part, plain
 from .schema import (
     AUTO,
+    CHAIN,
     NO_ADVERSARY,
     NO_FEATURE,
     NO_LOGGER,
@@ -21,6 +23,8 @@ from .sources import load_layers, nest, parse_overrides, read_yaml
 
 __all__ = [
     "AUTO",
+    "CALIBRATION",
+    "CHAIN",
     "NO_ADVERSARY",
     "NO_FEATURE",
     "NO_LOGGER",

@@ -12,7 +12,8 @@ from typing import Any, Generic, TypeVar
 from vartk_registry import ParamErrors, Plugins, UnknownName, VartkError
 from vartk_registry.params import merge_params
 
-from .schema import ModelConfig, Slot
+from .calibration import CALIBRATION, checked, fill_in
+from .schema import CHAIN, ModelConfig, Slot
 
 T = TypeVar("T")
 DEFAULT = "default"
@@ -44,8 +45,16 @@ class ConfigErrors(VartkError):
         super().__init__(text)
 
 
-def compose(schema: type[T], layers: Iterable[Layer], plugins: Plugins) -> Composed[T]:
+def compose(
+    schema: type[T],
+    layers: Iterable[Layer],
+    plugins: Plugins,
+    calibration: Mapping[str, Any] | None = None,
+) -> Composed[T]:
     """Merge layers, later ones winning, into `schema`, and check the result.
+
+    Args:
+        calibration: defaults of cache strategies' parameters, as `ModelConfig.calibration` holds them.
 
     Raises:
         ConfigErrors: unknown keys and components, wrong types, values out of range and what plugins
@@ -56,6 +65,8 @@ def compose(schema: type[T], layers: Iterable[Layer], plugins: Plugins) -> Compo
     problems: list[str] = []
     for layer in layers:
         _merge(schema, tree, layer.values, layer.source, "", sources, problems, schema)
+    measured = checked(calibration or tree.get(CALIBRATION) or {}, sources, problems, plugins)
+    fill_in(tree, measured, sources, plugins)
     config = _check(schema, tree, "", sources, problems, plugins)
     if not problems:
         problems = plugins.check(plain(config))
@@ -125,7 +136,7 @@ def _merge(
             _merge(types[key], branch, value, source, f"{here}.", sources, problems, root)
         else:
             tree[key] = value
-            sources[here] = source
+            sources.update({place: source for place, _ in leaves({key: value}, path)})
 
 
 def _merge_slot(
@@ -138,6 +149,9 @@ def _merge_slot(
     problems: list[str],
 ) -> None:
     value = {"name": value} if isinstance(value, str) else value
+    if entry.metadata["chained"] and isinstance(value, (list, tuple)):
+        parts = [{"name": part} if isinstance(part, str) else part for part in value]
+        value = {"name": CHAIN, "parts": parts}
     if not isinstance(value, Mapping):
         problems.append(f"{source}: {here}={value!r} must be a component's name, or its parameters")
         return
@@ -191,19 +205,65 @@ def _check_slot(
     plugins: Plugins,
 ) -> Slot:
     default: Slot = entry.default_factory()  # type: ignore[misc]
-    kind = entry.metadata["kind"]
     name = value.get("name", default.name)
     base = default.params if name == default.name else {}
     params = {**base, **{key: v for key, v in value.items() if key != "name"}}
     slot = Slot(name=str(name), params=params)
     source = sources.get(f"{here}.name", DEFAULT)
+    if slot.name in entry.metadata["also"]:
+        if params:
+            problems.append(f"{source}: {here}={name} takes no parameters, {params} was given")
+    elif slot.name == CHAIN and entry.metadata["chained"]:
+        _check_chain(entry, slot, here, sources, problems, plugins)
+    else:
+        _check_component(entry, slot, here, source, sources, problems, plugins)
+    return slot
+
+
+def _check_chain(
+    entry: dataclasses.Field[Any],
+    chain: Slot,
+    here: str,
+    sources: Mapping[str, str],
+    problems: list[str],
+    plugins: Plugins,
+) -> None:
+    """Check the parts of a chain in place, each as strictly as a slot."""
+    parts = chain.params.pop("parts", None)
+    for key in chain.params:
+        problems.append(
+            f"{sources.get(f'{here}.{key}', DEFAULT)}: {here}.{key}: a chain has no parameters of its own; "
+            f"give it to a part, as in [NAME, {{name: NAME, {key}: VALUE}}]"
+        )
+    chain.params = {"parts": []}
+    source = sources.get(f"{here}.parts", DEFAULT)
+    for index, part in enumerate(parts if isinstance(parts, list) and parts else [None]):
+        path = f"{here}.parts[{index}]"
+        if not isinstance(part, Mapping) or "name" not in part:
+            problems.append(
+                f"{source}: {path}={part!r} must be a component's name, or a mapping with its name and "
+                "parameters, as in [NAME, {name: NAME, KEY: VALUE}]"
+            )
+            continue
+        slot = Slot(name=str(part["name"]), params={k: v for k, v in part.items() if k != "name"})
+        _check_component(entry, slot, path, source, sources, problems, plugins)
+        chain.params["parts"].append({"name": slot.name, **slot.params})
+
+
+def _check_component(
+    entry: dataclasses.Field[Any],
+    slot: Slot,
+    here: str,
+    source: str,
+    sources: Mapping[str, str],
+    problems: list[str],
+    plugins: Plugins,
+) -> None:
+    """Check a component's name and parameters, and fill in its defaults, in place."""
+    kind = entry.metadata["kind"]
     try:
-        if slot.name in entry.metadata["also"]:
-            if params:
-                problems.append(f"{source}: {here}={name} takes no parameters, {params} was given")
-        else:
-            slot.name = plugins.registry.find(kind, slot.name).name
-            slot.params = plugins.registry.params(kind, slot.name, params)
+        slot.params = plugins.registry.params(kind, slot.name, slot.params)
+        slot.name = plugins.registry.find(kind, slot.name).name
     except ParamErrors as error:
         for key, text in error.problems.items():
             origin = sources.get(f"{here}.{key}", source)
@@ -214,7 +274,6 @@ def _check_slot(
         problems.append(f"{source}: {here}: {error}{extra}")
     except VartkError as error:
         problems.append(f"{source}: {here}: {error}")
-    return slot
 
 
 def _nearest(path: str, root: type) -> str:

@@ -10,6 +10,9 @@ from vartk_registry import param
 AUTO = "auto"
 """The attention "backend" that stands for the first one which can serve each request."""
 
+CHAIN = "chain"
+"""The "cache" that stands for several strategies, its `parts`."""
+
 OWN = "model"
 """The "schedule" of sampling that stands for the one which the model was made with."""
 
@@ -35,9 +38,14 @@ class Slot:
     params: dict[str, Any] = field(default_factory=dict)
 
 
-def slot(kind: str, name: str, *, also: tuple[str, ...] = (), **params: Any) -> Any:
-    """Declare a slot for a kind of component; `also` are names that are no component's."""
-    metadata = {"kind": kind, "also": also, "help": f"the {kind}, by name, with its parameters"}
+def slot(kind: str, name: str, *, also: tuple[str, ...] = (), chained: bool = False, **params: Any) -> Any:
+    """Declare a slot for a kind of component; `also` are names that are no component's.
+
+    Where `chained`, a list of components is short for `{name: chain, parts: [...]}`.
+    """
+    several = "; a list is a chain" if chained else ""
+    help = f"the {kind}, by name, with its parameters{several}"
+    metadata = {"kind": kind, "also": also, "chained": chained, "help": help}
     return field(default_factory=lambda: Slot(name=name, params=dict(params)), metadata=metadata)
 
 
@@ -51,7 +59,7 @@ class SamplingConfig:
 
     guidance: Slot = slot("guidance", "linear")
     sampler: Slot = slot("sampler", "categorical", top_k=900, top_p=0.96)
-    cache: Slot = slot("cache", "full")
+    cache: Slot = slot("cache", "full", chained=True)
     attention: Slot = _attention()
     schedule: Slot = slot("schedule", OWN, also=(OWN,))
     random: str = param(
@@ -81,6 +89,9 @@ class ModelConfig:
     conditioner: Slot = slot("conditioner", "class")
     transformer: Slot = slot("transformer", "var")
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    calibration: dict[str, Any] = param(
+        {}, "for cache strategies by name, defaults of parameters that `vartk calibrate` measured"
+    )
 
 
 @dataclass(kw_only=True, slots=True)

@@ -98,6 +98,11 @@ def _merged(old: Any, new: Any) -> Any:
         old = {"name": old}
     if isinstance(old, Mapping) and isinstance(new, str):
         new = {"name": new}
+    if isinstance(old, (list, tuple)) and isinstance(new, Mapping):
+        raise VartkError(
+            f"{list(old)} is a list and takes no {', '.join(new)} beside it; give that to one of its parts, "
+            f"as in [NAME, {{name: NAME, {next(iter(new))}: VALUE}}]"
+        )
     if not isinstance(old, Mapping) or not isinstance(new, Mapping):
         return new
     return {**old, **{key: _merged(old.get(key), value) for key, value in new.items()}}

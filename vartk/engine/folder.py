@@ -97,7 +97,7 @@ def _computes_buffers(module: torch.nn.Module) -> bool:
     return any(name not in saved for name, _ in module.named_buffers())
 
 
-def fingerprint(folder: Path) -> str:
-    """Return the SHA-256 of a model folder's tokenizer weights, which its codes depend on."""
-    with (folder / TOKENIZER).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def fingerprint(folder: Path, file: str = TOKENIZER) -> str:
+    """Return the SHA-256 of a file of a model folder: of the tokenizer's weights, which codes depend on."""
+    with (folder / file).open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

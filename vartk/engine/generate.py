@@ -55,6 +55,7 @@ class ScaleState:
         step: the scale's index.
         codes: [B, n, *shape], as drawn.
         vectors: [B, n, channels], what is added to the image; assign to it to edit the generation.
+        cache_bytes: what the cache holds after this scale, for both halves of guidance.
     """
 
     def __init__(
@@ -65,9 +66,11 @@ class ScaleState:
         tokenizer: Tokenizer,
         schedule: Schedule,
         precision: Precision,
+        cache_bytes: int,
     ) -> None:
         self.step = step
         self.schedule = schedule
+        self.cache_bytes = cache_bytes
         self.codes = draw.codes
         self._tokenizer = tokenizer
         self._precision = precision
@@ -139,7 +142,8 @@ def generate(
             weight = recipe.guidance.weight(step, steps)
             logits = recipe.guidance.mix(conditional, unconditional, weight)
         draw = recipe.sampler(logits, step, steps, recipe.random)
-        state = ScaleState(step, draw, f_hat, tokenizer, schedule, recipe.precision)
+        held = session.cache.nbytes()
+        state = ScaleState(step, draw, f_hat, tokenizer, schedule, recipe.precision, held)
         yield state
         f_hat = state.f_hat
         if step + 1 < generated:

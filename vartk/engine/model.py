@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -11,15 +11,17 @@ import torch
 from torch import nn
 
 from vartk_registry import Plugins, VartkError
-from vartk_registry.interfaces import Schedule, Tokenizer
+from vartk_registry.interfaces import CacheStrategy, Schedule, Tokenizer
 
 from ..config import OWN, Layer, ModelConfig, SamplingConfig, Slot, compose, nest, plain
 from .attention import build_attention
 from .build import Predictor, build_schedule, grid
+from .cache import build_cache
 from .codes import check_codes, latents, teacher_inputs
 from .generate import Recipe, ScaleState, generate
 from .inference.copies import Inference, prepared
 from .inference.decoding import decoded
+from .inference.precision import precision
 from .randomness import randomness
 
 
@@ -164,22 +166,32 @@ class Model:
             sampling=sampling,
         )
 
-    def stream(self, labels: Any, *, seed: int | Sequence[int] = 0, **settings: Any) -> Iterator[ScaleState]:
+    def stream(
+        self,
+        labels: Any,
+        *,
+        seed: int | Sequence[int] = 0,
+        strategy: CacheStrategy | None = None,
+        **settings: Any,
+    ) -> Iterator[ScaleState]:
         """Yield one batch's generation scale by scale; arguments as for `sample`.
 
         A state has the scale's `codes` and the `images` made so far; assign to its `vectors` to edit.
+        `strategy` takes the place of the cache that the settings name.
         """
         conditions = self.parse(labels)
         sampling = self.sampling(**settings)
-        yield from self._stream(conditions, seeds_of(seed, len(conditions)), sampling)
+        yield from self._stream(conditions, seeds_of(seed, len(conditions)), sampling, strategy)
 
     def sampling(self, **settings: Any) -> SamplingConfig:
         """Return the model's sampling defaults with `settings` (see `sample`) merged in."""
-        layers = [
-            Layer("model", plain(self.config.sampling)),
-            nest(self._long_names(settings), "sample"),
-        ]
-        return compose(SamplingConfig, layers, self.plugins).config
+        return self.merged_sampling(Layer("sample", settings))
+
+    def merged_sampling(self, *layers: Layer) -> SamplingConfig:
+        """Return the model's sampling defaults with layers of settings merged in, the last one winning."""
+        given = [nest(self._long_names(layer.values), layer.source) for layer in layers]
+        own = Layer("model", plain(self.config.sampling))
+        return compose(SamplingConfig, [own, *given], self.plugins, self.config.calibration).config
 
     def parse(self, labels: Any) -> torch.Tensor:
         """Return the batch of conditions for labels: one index, name or prompt, or several."""
@@ -189,21 +201,31 @@ class Model:
             raise VartkError("no labels were given; give one class index or name an image")
         return self._predictor().conditioner.parse(values).to(self.device)
 
-    @torch.no_grad()
-    def _stream(
-        self, conditions: torch.Tensor, seeds: list[int], sampling: SamplingConfig
-    ) -> Iterator[ScaleState]:
-        predictor, registry = self._predictor(), self.plugins.registry
-        inference = self._prepared(sampling)
-        recipe = Recipe(
+    def recipe(self, sampling: SamplingConfig, seeds: Sequence[int]) -> Recipe:
+        """Build the parts of a generation, one seed an image; `VartkError` where one cannot run here."""
+        registry = self.plugins.registry
+        return Recipe(
             schedule=self._schedule(sampling.schedule),
             guidance=registry.build("guidance", sampling.guidance.name, sampling.guidance.params),
             sampler=registry.build("sampler", sampling.sampler.name, sampling.sampler.params),
-            cache=registry.build("cache", sampling.cache.name, sampling.cache.params),
+            cache=build_cache(sampling.cache, registry),
             attend=build_attention(sampling.attention, registry),
             random=randomness(sampling.random, seeds, self.device),
-            precision=inference.precision,
+            precision=precision(sampling.precision, self.device),
         )
+
+    @torch.no_grad()
+    def _stream(
+        self,
+        conditions: torch.Tensor,
+        seeds: list[int],
+        sampling: SamplingConfig,
+        strategy: CacheStrategy | None = None,
+    ) -> Iterator[ScaleState]:
+        predictor, inference = self._predictor(), self._prepared(sampling)
+        recipe = self.recipe(sampling, seeds)
+        if strategy is not None:
+            recipe = replace(recipe, cache=strategy)
         condition = predictor.conditioner(conditions)
         null = predictor.conditioner(predictor.conditioner.null(len(conditions)).to(self.device))
         yield from generate(inference.tokenizer, inference.transformer, condition, null, recipe)

@@ -10,17 +10,31 @@ from typing import Any
 import torch
 
 from ..components import plugins
-from ..config import Layer
+from ..config import Config, Layer, compose, load_layers
 from ..engine.folder import load_model
 from ..engine.model import Model
 from ..engine.training import Reporter, Run
-from ..files import whole_file
+from ..files import refuse_existing, whole_file
+from ..hub import load
 from ..images import enlarged, labelled_grid, save_image, tile
 from .both import train_both
 from .sample import Bar
 
+EMBEDDED = "emoji64"
+"""The model in the box, which is shown first."""
+
+STYLES = 5
+"""Its classes are groups in so many styles: a row of its picture."""
+
 EACH = 4
-"""Samples of each class."""
+"""Samples of each class of the model that is trained."""
+
+
+def show_embedded(path: Path, *, device: str) -> None:
+    """Write a sample of each class of the model in the box, a row for each group of classes."""
+    model = load(EMBEDDED, device=device)
+    images = model.sample(range(len(model.classes)), seed=0).images
+    save_image(tile(enlarged(images), columns=STYLES), path)
 
 
 def run_demo(
@@ -30,15 +44,25 @@ def run_demo(
     add_bar: Callable[[str, int], Bar],
     reporter: Callable[[Bar], Reporter],
     device: str,
+    event: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Train a small model in the new folder `out`, and write its pictures and a report.
+    """Show the model in the box, train a small one in the new folder `out`, and write pictures and a report.
 
     Args:
         overrides: what is set beside the preset `demo`.
         reporter: wraps a bar for a training run.
+        event: is told what happens.
 
     Returns where everything is, and the numbers of the report.
     """
+    compose(Config, [*load_layers("demo", plugins()), overrides], plugins())  # mistakes come out now
+    refuse_existing(out)
+    embedded = out / f"{EMBEDDED}.png"
+    show_embedded(embedded, device=device)
+    event(f"{EMBEDDED}, the model in the box, drew {embedded}.")
+    event(
+        "Now a small tokenizer and a small transformer learn 32-pixel emoji, from scratch: about two minutes."
+    )
     began = time.perf_counter()
     folder = train_both("demo", overrides, out, add_bar=add_bar, reporter=reporter, device=device)
     model = load_model(folder, plugins()).to(device)
@@ -46,6 +70,7 @@ def run_demo(
     _save_pictures(model, pictures)
     facts = _facts(out)
     made = {
+        "embedded": str(embedded),
         "model": str(folder),
         "classes": model.classes,
         **{name: str(path) for name, path in pictures.items()},
@@ -97,8 +122,10 @@ def _report(made: dict[str, Any], out: Path) -> str:
         return Path(made[name]).relative_to(out)
 
     return (
-        f"# vartk demo\n\nA tokenizer and a transformer, trained from scratch in {made['seconds']} "
-        "seconds. They are small and had little time: more steps make better images.\n\n"
+        f"# vartk demo\n\nThe model in the box, `{EMBEDDED}`, a sample of each of its classes:\n\n"
+        f"![{EMBEDDED}]({inside('embedded')})\n\n"
+        f"A tokenizer and a transformer, trained from scratch in {made['seconds']} seconds. They are small "
+        "and had little time: more steps make better images.\n\n"
         f"Samples of each class:\n\n![samples]({inside('grid')})\n\n"
         f"One of each class from coarse to fine, as each scale is added:\n\n"
         f"![scales]({inside('strip')})\n\n"

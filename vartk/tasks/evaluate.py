@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,19 +13,26 @@ import numpy as np
 import torch
 from PIL import Image
 
-from vartk_registry import VartkError, counted
 from vartk_registry.interfaces import Feature, ImageDataset
 
 from .. import __version__
 from ..config import SamplingConfig, plain
 from ..engine.build import grid
 from ..engine.data import Images
-from ..engine.evaluation import Neighbours, Seen, in_proportion, near_copies, set_distances
+from ..engine.evaluation import Neighbours, Seen, near_copies, set_distances
 from ..engine.model import Model
 from ..engine.training.quality import ReconstructionQuality
 from ..files import whole_folder
 from ..images import enlarged, labelled_grid, to_uint8
 from .evaluation_report import report
+from .real_images import (
+    drawn,
+    drawn_conditions,
+    in_batches,
+    require_classes,
+    require_images,
+    see_training,
+)
 from .sample import Bar, sample_batch
 
 SHOWN = 24
@@ -69,12 +75,7 @@ class Evaluation:
         protocol: Protocol,
         add_bar: Callable[[str, int], Bar],
     ) -> None:
-        for split, dataset in datasets.items():
-            if len(dataset) < 4:
-                raise VartkError(
-                    f"the dataset has {counted(len(dataset), 'image')} in its {split} split; an evaluation "
-                    "needs at least 4 there (dataset.validation=0.1 holds a tenth of a folder's out)"
-                )
+        require_images(datasets)
         self.model = model
         self.feature = feature
         self.protocol = protocol
@@ -83,10 +84,8 @@ class Evaluation:
         self.images = {split: Images(dataset, size) for split, dataset in datasets.items()}
         if model.predictor is None:
             return
-        _agree(model, datasets["train"])
-        draw = random.Random(protocol.seed)
-        total = len(datasets["train"])
-        self.drawn = draw.sample(range(total), min(total, protocol.references))
+        require_classes(model, datasets["train"])
+        self.drawn = drawn(datasets["train"], protocol.references, protocol.seed)
         """The training images that are looked at, in random order."""
 
     def run(self) -> tuple[dict[str, Any], Image.Image | None]:
@@ -103,7 +102,8 @@ class Evaluation:
         }
         if self.model.predictor is None:
             return result, None
-        training, conditions = self._training()
+        batches = self._batches("training images", self.drawn)
+        training, conditions = see_training(self.model, self.images["train"], batches, self.feature)
         samples, pictures = self._samples(conditions)
         # FD depends on the counts: as many real images play the samples' part, before the same references
         compared = min(len(samples), len(training) // 2)
@@ -150,26 +150,13 @@ class Evaluation:
             made.append(Seen.of(self.feature, (output.images + 1) / 2))
         return quality.compute(), Seen.joined(seen), Seen.joined(made)
 
-    def _training(self) -> tuple[Seen, list[int | str]]:
-        """Return the training images that were drawn, and the label or caption of each."""
-        images, takes = self.images["train"], self.model.predictor.conditioner.takes  # type: ignore[union-attr]
-        seen, conditions = [], []
-        for batch in self._batches("training images", self.drawn):
-            examples = [images.dataset[i] for i in batch]
-            conditions += [getattr(example, takes) for example in examples]
-            views = zip(examples, batch, strict=True)
-            pixels = torch.stack([images.prepared(example, (0, i)) for example, i in views])
-            seen.append(Seen.of(self.feature, (pixels.to(self.model.device) + 1) / 2))
-        return Seen.joined(seen), conditions
-
     def _samples(self, conditions: list[int | str]) -> tuple[Seen, np.ndarray]:
         """Sample under the training images' conditions; return what was seen, and the images in 8 bits.
 
         The images [N, 3, H, W] lie in a temporary file, for they may be more than the memory holds.
         """
         asked = self.protocol
-        chosen = in_proportion(conditions, asked.count)
-        random.Random(asked.seed).shuffle(chosen)
+        chosen = drawn_conditions(conditions, asked.count, asked.seed)
         settings, size = plain(asked.sampling), asked.sampling.batch
         bar = self.add_bar("sample", asked.count)
         with TemporaryFile() as file:
@@ -197,12 +184,9 @@ class Evaluation:
                 labels.append(f"{space} {near.distances[sample]:.3g}")
         return labelled_grid(enlarged(torch.stack(images)), labels, columns=9)
 
-    def _batches(self, title: str, indices: list[int]) -> Iterator[list[int]]:
+    def _batches(self, title: str, indices: list[int]) -> Iterator[Sequence[int]]:
         """Yield the indices in batches, on a bar."""
-        bar, size = self.add_bar(title, len(indices)), self.protocol.sampling.batch
-        for start in range(0, len(indices), size):
-            yield indices[start : start + size]
-            bar.update(min(start + size, len(indices)))
+        return in_batches(indices, self.protocol.sampling.batch, self.add_bar(title, len(indices)))
 
 
 def write_evaluation(result: Mapping[str, Any], picture: Image.Image | None, folder: Path) -> None:
@@ -212,20 +196,3 @@ def write_evaluation(result: Mapping[str, Any], picture: Image.Image | None, fol
         (aside / "report.md").write_text(report(result))
         if picture is not None:
             picture.save(aside / "neighbours.png")
-
-
-def _agree(model: Model, dataset: ImageDataset) -> None:
-    """Raise `VartkError` where the labels of a dataset are not the classes of a model."""
-    named, conditioner = model.config.classes, model.predictor.conditioner  # type: ignore[union-attr]
-    advice = "name the data that it was trained on, with --data CONFIG or dataset=NAME"
-    if conditioner.takes != "label":
-        return
-    if named and dataset.classes != named:
-        raise VartkError(
-            f"the dataset's classes are {', '.join(dataset.classes) or 'none'}; the model's are "
-            f"{', '.join(named)}; {advice}"
-        )
-    if len(dataset.classes) != len(conditioner.choices):
-        raise VartkError(
-            f"the dataset has {len(dataset.classes)} classes, the model {len(conditioner.choices)}; {advice}"
-        )

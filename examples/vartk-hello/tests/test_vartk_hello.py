@@ -5,7 +5,8 @@ import torch
 from vartk_hello.typical import Typical
 
 from vartk_registry import ParamErrors, discover
-from vartk_registry.testing import check_component, check_schedule
+from vartk_registry.interfaces import CachePlan, Schedule
+from vartk_registry.testing import check_cache, check_component, check_schedule
 
 
 @pytest.fixture(scope="module")
@@ -13,7 +14,9 @@ def registry():
     return discover(["vartk_hello"]).registry
 
 
-@pytest.mark.parametrize(("kind", "name"), [("schedule", "fibonacci"), ("sampler", "typical")])
+@pytest.mark.parametrize(
+    ("kind", "name"), [("schedule", "fibonacci"), ("sampler", "typical"), ("cache", "strided")]
+)
 def test_the_contract_is_kept(registry, kind, name):
     check_component(registry, kind, name)
 
@@ -46,3 +49,30 @@ def test_the_least_typical_codes_are_dropped():
 def test_a_mass_out_of_range_is_refused(registry):
     with pytest.raises(ParamErrors, match="above 0 and at most 1"):
         registry.build("sampler", "typical", {"mass": 0})
+
+
+def test_every_second_token_of_a_finished_scale_is_kept(registry):
+    schedule = Schedule.of([1, 2, 3])
+    plan = CachePlan(
+        schedule=schedule,
+        layers=1,
+        batch=1,
+        heads=1,
+        head_dim=1,
+        scale=1.0,
+        dtype=torch.float32,
+        device=torch.device("cpu"),
+    )
+    state = registry.build("cache", "strided", {"stride": 2}).start(plan)
+    seen = []
+    for step, (start, stop) in enumerate(schedule.spans):
+        k = torch.arange(start, stop, dtype=torch.float32)[None, :, None, None]
+        seen.append(state.append(0, step, k, k, -k)[0].flatten().tolist())
+    assert seen == [[0], [0, 1, 2, 3, 4], [0, 1, 3, *range(5, 14)]]
+    assert state.nbytes() == 2 * 4 * (1 + 2 + 5)  # k and v in fp32
+
+
+def test_a_stride_of_1_keeps_everything(registry):
+    strategy = registry.build("cache", "strided", {"stride": 1})
+    assert strategy.lossless
+    check_cache(strategy)

@@ -1,11 +1,11 @@
-"""A plugin for vartk: the schedule `fibonacci` and the sampler `typical`."""
+"""A plugin for vartk: the schedule `fibonacci`, the sampler `typical` and the cache `strided`."""
 
 from vartk_registry import ComponentSpec, hookimpl
 
 
 @hookimpl
 def vartk_components() -> list[ComponentSpec]:
-    """Offer both components."""
+    """Offer the components."""
     return [
         ComponentSpec(
             kind="schedule",
@@ -19,5 +19,12 @@ def vartk_components() -> list[ComponentSpec]:
             target="vartk_hello.typical:Typical",
             config="vartk_hello.config:TypicalConfig",
             summary="draws from the codes whose surprise is nearest to the expected one",
+        ),
+        ComponentSpec(
+            kind="cache",
+            name="strided",
+            target="vartk_hello.strided:Strided",
+            config="vartk_hello.config:StridedConfig",
+            summary="every n-th key and value of the scales that are done",
         ),
     ]

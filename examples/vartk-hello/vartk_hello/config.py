@@ -1,4 +1,4 @@
-"""The parameters of `typical`."""
+"""The parameters of `typical` and `strided`."""
 
 from dataclasses import dataclass
 
@@ -10,3 +10,10 @@ class TypicalConfig:
     """How many codes a draw may choose from."""
 
     mass: float = param(0.9, "total probability of the codes that are kept; 1 keeps all", above=0, high=1)
+
+
+@dataclass(kw_only=True, slots=True)
+class StridedConfig:
+    """How much of a scale is kept."""
+
+    stride: int = param(2, "one of so many tokens is kept, in the order of rows; 1 keeps all", low=1)

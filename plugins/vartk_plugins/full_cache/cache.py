@@ -8,24 +8,21 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vartk_registry.interfaces import CachePlan, Schedule
+from vartk_registry.caches import AllScales, AllTokens
+from vartk_registry.interfaces import CachePlan
 
 
-class FullCache:
+class FullCache(AllScales):
     """Keeps all keys and values, and has all tokens computed."""
 
     lossless = True
-
-    def steps(self, schedule: Schedule) -> int:
-        """Return the number of scales: all are generated."""
-        return len(schedule)
 
     def start(self, plan: CachePlan) -> FullState:
         """Return the state for a new generation, with memory for the plan's whole schedule."""
         return FullState(plan)
 
 
-class FullState:
+class FullState(AllTokens):
     """Keys and values of each layer, [2, B, L, H, D], filled from the front."""
 
     def __init__(self, plan: CachePlan) -> None:
@@ -42,13 +39,6 @@ class FullState:
         kept[1, :, start:stop] = v
         self._filled[layer] = stop
         return kept[0, :, :stop], kept[1, :, :stop]
-
-    def select(self, layer: int, branch: str, step: int, x: Tensor) -> None:
-        """Return None: all tokens are computed."""
-
-    def restore(self, layer: int, branch: str, step: int, out: Tensor, kept: Tensor | None) -> Tensor:
-        """Return the sub-layer's output as it is."""
-        return out
 
     def narrow(self, batch: int) -> None:
         """Keep the first `batch` samples, as views: no copy, and no memory freed."""

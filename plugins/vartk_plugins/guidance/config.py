@@ -12,6 +12,9 @@ class Linear:
     """Parameters of `linear`."""
 
     scale: float = param(1.5, "guidance strength at the last scale; 0 is none", low=0)
+    stop: float = param(
+        1.0, "last guided point, as a fraction of the steps; no null branch after it", low=0, high=1
+    )
 
 
 @dataclass(kw_only=True, slots=True)
@@ -19,6 +22,9 @@ class Constant:
     """Parameters of `constant`."""
 
     scale: float = param(1.5, "guidance strength; 0 is none", low=0)
+    stop: float = param(
+        1.0, "last guided point, as a fraction of the steps; no null branch after it", low=0, high=1
+    )
 
 
 @dataclass(kw_only=True, slots=True)

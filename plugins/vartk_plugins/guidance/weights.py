@@ -26,24 +26,27 @@ class ClassifierFree(ABC):
 
 @dataclass(frozen=True)
 class Linear(ClassifierFree):
-    """From 0 at the first scale to `scale` at the last (arXiv 2404.02905)."""
+    """From 0 at the first scale to `scale` at the last (arXiv 2404.02905), and 0 after `stop`."""
 
     scale: float
+    stop: float
 
     def weight(self, step: int, steps: int) -> float:
-        """Return scale * step / (steps - 1)."""
-        return self.scale * _progress(step, steps)
+        """Return scale * step / (steps - 1) where step / (steps - 1) is at most `stop`, else 0."""
+        progress = _progress(step, steps)
+        return self.scale * progress if progress <= self.stop else 0.0
 
 
 @dataclass(frozen=True)
 class Constant(ClassifierFree):
-    """The same strength at every scale."""
+    """The same strength at every scale up to `stop`, and 0 after it."""
 
     scale: float
+    stop: float
 
     def weight(self, step: int, steps: int) -> float:
-        """Return the scale."""
-        return self.scale
+        """Return the scale where step / (steps - 1) is at most `stop`, else 0."""
+        return self.scale if _progress(step, steps) <= self.stop else 0.0
 
 
 @dataclass(frozen=True)

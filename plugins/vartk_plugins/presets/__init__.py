@@ -5,6 +5,7 @@ from pathlib import Path
 from vartk_registry import PresetSpec, Weights, hookimpl
 
 _CONFIGS = Path(__file__).parent / "configs"
+_MODELS = Path(__file__).parent / "models"
 
 _SHA256 = {
     "vae_ch160v4096z32.pth": "7c3ec27ae28a3f87055e83211ea8cc8558bd1985d7b51742d074fb4c2fcf186c",
@@ -40,7 +41,7 @@ def vartk_presets() -> list[PresetSpec]:
         for name, summary in official.items()
     ]
     small = {
-        "emoji64": "64-px pictures of 9 groups in 5 styles, in a few hours on two cores",
+        "emoji64": "64-px pictures of 9 groups in 5 styles: the model in the box",
         "demo": "32-px pictures from scratch in two minutes on two cores: what `vartk demo` trains",
     }
     presets += [
@@ -48,6 +49,7 @@ def vartk_presets() -> list[PresetSpec]:
             name=name,
             path=_CONFIGS / f"{name}.yaml",
             summary=summary,
+            model=_MODELS / name if name == "emoji64" else None,
         )
         for name, summary in small.items()
     ]

@@ -35,7 +35,7 @@ class Categorical:
         return Draw(random.categorical(self.filtered(logits_BnV, step, steps).softmax(dim=-1)))
 
     def _temperature(self, step: int, steps: int) -> float:
-        """Return the temperature of a scale, on the line from the first scale's to the last one's."""
+        """Return the temperature of a scale, on the geometric course from the first scale's to the last's."""
         if self.final_temperature is None or steps == 1:
             return self.temperature
-        return self.temperature + (self.final_temperature - self.temperature) * step / (steps - 1)
+        return self.temperature * (self.final_temperature / self.temperature) ** (step / (steps - 1))

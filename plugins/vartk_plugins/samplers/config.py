@@ -19,5 +19,5 @@ class Categorical:
         1.0, "divides the logits before filtering; below 1 is bolder, above 1 more varied", above=0
     )
     final_temperature: float | None = param(
-        None, "the last scale's temperature, reached along a line; that of the first where not given", above=0
+        None, "the last scale's temperature, reached by equal factors; not given, the first's", above=0
     )

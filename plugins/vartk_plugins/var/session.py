@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from vartk_registry import MaskSpec
-from vartk_registry.interfaces import CachePlan, CacheStrategy, Schedule
+from vartk_registry.interfaces import AttendingState, CachePlan, CacheStrategy, MergingState, Schedule
 from vartk_registry.interfaces.attention import Attend
 
 from .blocks import Compute
@@ -64,6 +64,8 @@ class VarSession:
                 device=vector.device,
             )
         )
+        self._cache_attends = isinstance(self.cache, AttendingState)
+        self._cache_merges = isinstance(self.cache, MergingState)
 
     def step(self, inputs: Tensor | None) -> Tensor:
         """Return the logits [B, n, *shape, classes] of the next scale.
@@ -93,14 +95,20 @@ class VarSession:
     def _attend_cached(
         self, layer: int, q_BmHD: Tensor, k: Tensor, v: Tensor, *, scale: float, dropout: float
     ) -> Tensor:
-        k_BTHD, v_BTHD = self.cache.append(layer, self._step, q_BmHD, k, v)
-        mask = MaskSpec.full(q_BmHD.shape[1], k_BTHD.shape[1])
-        return self._attend(q_BmHD, k_BTHD, v_BTHD, mask=mask, scale=scale, dropout=dropout)
+        def attend(q_BmHD: Tensor, k_BTHD: Tensor, v_BTHD: Tensor) -> Tensor:
+            mask = MaskSpec.full(q_BmHD.shape[1], k_BTHD.shape[1])
+            return self._attend(q_BmHD, k_BTHD, v_BTHD, mask=mask, scale=scale, dropout=dropout)
+
+        if self._cache_attends:
+            return self.cache.attend(layer, self._step, q_BmHD, k, v, attend)
+        return attend(q_BmHD, *self.cache.append(layer, self._step, q_BmHD, k, v))
 
     def _on_selected(self, layer: int, branch: str, x_BnC: Tensor, compute: Compute) -> Tensor:
         kept_Bm = self.cache.select(layer, branch, self._step, x_BnC)
         if kept_Bm is None:
             x_BmC = x_BnC
+        elif self._cache_merges:
+            x_BmC = self.cache.merge(layer, branch, self._step, x_BnC, kept_Bm)
         else:
             x_BmC = x_BnC.gather(1, kept_Bm[..., None].expand(-1, -1, x_BnC.shape[-1]))
         return self.cache.restore(layer, branch, self._step, compute(x_BmC), kept_Bm)

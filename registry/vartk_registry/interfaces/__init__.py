@@ -5,7 +5,17 @@ n tokens of one scale, V classes of a code, K scales.
 """
 
 from .attention import Attend, AttentionBackend, AttentionRequest
-from .cache import CachePlan, CacheState, CacheStrategy
+from .cache import (
+    AttendingState,
+    CachePlan,
+    CacheState,
+    CacheStrategy,
+    Calibratable,
+    Calibration,
+    MergingState,
+    PartialStrategy,
+    Seam,
+)
 from .conditioner import Condition, Conditioner
 from .dataset import Example, ImageDataset
 from .discriminator import Discriminator
@@ -22,11 +32,14 @@ from .transformer import Session, Transformer
 
 __all__ = [
     "Attend",
+    "AttendingState",
     "AttentionBackend",
     "AttentionRequest",
     "CachePlan",
     "CacheState",
     "CacheStrategy",
+    "Calibratable",
+    "Calibration",
     "CodeSpace",
     "Condition",
     "Conditioner",
@@ -40,13 +53,16 @@ __all__ = [
     "Imported",
     "Importer",
     "Logger",
+    "MergingState",
     "Metric",
+    "PartialStrategy",
     "Quantized",
     "Quantizer",
     "Randomness",
     "Sampler",
     "Schedule",
     "ScheduleFactory",
+    "Seam",
     "Session",
     "Tokenizer",
     "TokenizerOutput",

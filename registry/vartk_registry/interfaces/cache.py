@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import torch
 
     from .schedule import Schedule
+
+
+Seam = Literal["keys", "tokens", "scales"]
+"""What a strategy decides: which keys are kept, which tokens are computed, which scales are generated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +73,43 @@ class CacheState(Protocol):
         ...
 
     def nbytes(self) -> int:
-        """Return the bytes of the keys, values and other tensors held now."""
+        """Return the bytes allocated now for keys, values and all other tensors of the state.
+
+        Keys that no later scale will see, such as the last scale's, need not be held.
+        """
+        ...
+
+
+@runtime_checkable
+class AttendingState(CacheState, Protocol):
+    """Optional, of a `CacheState` whose heads hold different numbers of keys: it attends in groups."""
+
+    def attend(
+        self,
+        layer: int,
+        step: int,
+        q: torch.Tensor,
+        k: torch.Tensor,
+        v: torch.Tensor,
+        attend: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor],
+    ) -> torch.Tensor:
+        """Take a scale as `append` does, and return the attention's output [B, n, H, D].
+
+        Called in the place of `append`. `attend` computes attention without a mask for q [B, n, h, D]
+        and k, v [B, T, h, D], where h may be some of the heads.
+        """
+        ...
+
+
+@runtime_checkable
+class MergingState(CacheState, Protocol):
+    """Optional, of a `CacheState` whose computed tokens stand for several."""
+
+    def merge(self, layer: int, branch: str, step: int, x: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
+        """Return the sub-layer's input [B, m, C], of x [B, n, C], where `select` returned `kept`.
+
+        Called in the place of gathering the tokens `kept`.
+        """
         ...
 
 
@@ -84,4 +126,41 @@ class CacheStrategy(Protocol):
 
     def start(self, plan: CachePlan) -> CacheState:
         """Return the state for a new generation."""
+        ...
+
+
+@runtime_checkable
+class PartialStrategy(CacheStrategy, Protocol):
+    """Optional, of a `CacheStrategy` that may stand in a chain beside one that keeps keys and values.
+
+    A strategy without `seams` decides about "keys" alone. One without "keys" among them keeps all keys
+    that it is given; in a chain it is given none, and should hold no memory for them.
+    """
+
+    seams: frozenset[Seam]
+    """What it decides; a chain has at most one part for "keys" and one for "tokens"."""
+
+
+@runtime_checkable
+class Calibration(CacheStrategy, Protocol):
+    """A strategy that attends as a full cache does, and measures while a model samples with it.
+
+    What it has measured is kept on it, over all generations that it starts.
+    """
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the parameters, plain values, with which the calibrated strategy suits this model.
+
+        Raises:
+            VartkError: nothing has been sampled yet.
+        """
+        ...
+
+
+@runtime_checkable
+class Calibratable(CacheStrategy, Protocol):
+    """Optional, of a `CacheStrategy` with parameters that depend on the model (`vartk calibrate`)."""
+
+    def calibration(self) -> Calibration:
+        """Return a new calibration of this strategy, which keeps its other parameters in mind."""
         ...

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 import torch
 
-from ..interfaces import CachePlan, CacheState, CacheStrategy, Schedule
+from ..interfaces import AttendingState, CachePlan, CacheState, CacheStrategy, MergingState, Schedule
 from ..masks import MaskSpec
 from .attention import dense_attend
 from .rules import require, require_close, require_shape
@@ -26,7 +29,8 @@ _BRANCHES = ("attention", "ffn")
 def check_cache(strategy: CacheStrategy) -> None:
     """Check a strategy over a generation of four scales, narrowed to half the batch for the last.
 
-    One whose `lossless` is true must attend as if every key and value were kept.
+    One whose `lossless` is true must attend as if every key and value were kept. The bytes that a state
+    counts must be those of the tensors found in its attributes, and in theirs.
     """
     require(isinstance(strategy.lossless, bool), "lossless must be True or False")
     steps, scales = strategy.steps(_PLAN.schedule), len(_PLAN.schedule)
@@ -37,26 +41,30 @@ def check_cache(strategy: CacheStrategy) -> None:
     generator = torch.Generator().manual_seed(0)
     taken: list[list[torch.Tensor]] = [[] for _ in range(_PLAN.layers)]
     batch = _PLAN.batch
-    for step, size in enumerate(_PLAN.schedule.sizes):
-        if step == len(_PLAN.schedule) - 1:
+    for step, size in enumerate(_PLAN.schedule.sizes[:steps]):
+        if step == steps - 1:
             batch = _NARROWED
             state.narrow(batch)
+            _check_nbytes(state, strategy)
             taken = [[kv[:, :batch] for kv in layer] for layer in taken]
         for layer in range(_PLAN.layers):
             for branch in _BRANCHES:
                 x = torch.randn(batch, size, 8, generator=generator)
                 kept = state.select(layer, branch, step, x)
                 count = size if kept is None else _kept_count(kept, batch, size)
+                if kept is not None and isinstance(state, MergingState):
+                    merged = state.merge(layer, branch, step, x, kept)
+                    require_shape("a merged input", merged, (batch, count, 8))
                 if branch == "attention":
-                    kv = torch.randn(2, batch, count, _PLAN.heads, _PLAN.head_dim, generator=generator)
-                    taken[layer].append(kv)
-                    k, v = state.append(layer, step, torch.randn_like(kv[0]), *kv)
-                    _check_appended(k, v, taken[layer], strategy.lossless)
+                    q, *kv = torch.randn(3, batch, count, _PLAN.heads, _PLAN.head_dim, generator=generator)
+                    taken[layer].append(torch.stack(kv))
+                    out = _attended(state, layer, step, q, *kv)
+                    if strategy.lossless:
+                        _check_attended(q, taken[layer], out)
                 out = torch.randn(batch, count, 8, generator=generator)
                 restored = state.restore(layer, branch, step, out.clone(), kept)
                 _check_restored(restored, out, kept, size)
-        held = sum(kv.nbytes for layer_taken in taken for kv in layer_taken)
-        _check_nbytes(state.nbytes(), held if strategy.lossless else 0)
+        _check_nbytes(state, strategy)
 
 
 def _check_start(strategy: CacheStrategy) -> None:
@@ -79,23 +87,29 @@ def _kept_count(kept: torch.Tensor, batch: int, size: int) -> int:
     return kept.shape[1]
 
 
-def _check_appended(k: torch.Tensor, v: torch.Tensor, taken: list[torch.Tensor], lossless: bool) -> None:
-    newest = taken[-1]
-    _, batch, _, heads, head_dim = newest.shape
-    require_shape("the keys to attend to", k, (batch, k.shape[1], heads, head_dim))
-    require_shape("the values to attend to", v, k.shape)
-    if lossless:
-        all_k, all_v = torch.cat(taken, dim=2)
-        q = newest[0]
-        # through attention, for the order of the keys is the strategy's own affair
-        rule = "a lossless cache must attend as if every key and value were kept"
-        mask = MaskSpec.full(q.shape[1], k.shape[1])
-        full = MaskSpec.full(q.shape[1], all_k.shape[1])
-        require_close(
-            rule,
-            dense_attend(q, k, v, mask=mask, scale=1.0),
-            dense_attend(q, all_k, all_v, mask=full, scale=1.0),
-        )
+def _attended(
+    state: CacheState, layer: int, step: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor
+) -> torch.Tensor:
+    """Return the attention's output for a scale, after checks of what it attends to."""
+
+    def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        batch, n, heads, head_dim = q.shape
+        require_shape("the keys to attend to", k, (batch, k.shape[1], heads, head_dim))
+        require_shape("the values to attend to", v, k.shape)
+        return dense_attend(q, k, v, mask=MaskSpec.full(n, k.shape[1]), scale=_PLAN.scale)
+
+    if isinstance(state, AttendingState):
+        out = state.attend(layer, step, q, k, v, attend)
+        require_shape("the output of attend", out, q.shape)
+        return out
+    return attend(q, *state.append(layer, step, q, k, v))
+
+
+def _check_attended(q: torch.Tensor, taken: list[torch.Tensor], out: torch.Tensor) -> None:
+    # the output, for the order of the keys is the strategy's own affair
+    k, v = torch.cat(taken, dim=2)
+    full = dense_attend(q, k, v, mask=MaskSpec.full(q.shape[1], k.shape[1]), scale=_PLAN.scale)
+    require_close("a lossless cache must attend as if every key and value were kept", out, full)
 
 
 def _check_restored(restored: torch.Tensor, out: torch.Tensor, kept: torch.Tensor | None, size: int) -> None:
@@ -107,8 +121,34 @@ def _check_restored(restored: torch.Tensor, out: torch.Tensor, kept: torch.Tenso
         require_close("restore must put the computed tokens in their places", computed, out)
 
 
-def _check_nbytes(nbytes: int, least: int) -> None:
+def _check_nbytes(state: CacheState, strategy: CacheStrategy) -> None:
+    nbytes = state.nbytes()
+    storages = {
+        storage.data_ptr(): storage.nbytes()
+        for tensor in _tensors(state, {id(strategy)})
+        for storage in [tensor.untyped_storage()]
+    }
+    held = sum(storages.values())
     require(
-        isinstance(nbytes, int) and nbytes >= least,
-        f"nbytes must count all tensors that are held, at least {least} here, not {nbytes!r}",
+        isinstance(nbytes, int) and nbytes == held,
+        f"nbytes must count all tensors that are held, {held} bytes here, not {nbytes!r}",
     )
+
+
+def _tensors(value: Any, seen: set[int]) -> Iterator[torch.Tensor]:
+    """Yield the tensors in an object's attributes and in containers, but not in objects `seen`."""
+    if id(value) in seen:
+        return
+    seen.add(id(value))
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _tensors(item, seen)
+    elif isinstance(value, list | tuple | set | frozenset):
+        for item in value:
+            yield from _tensors(item, seen)
+    elif not isinstance(value, type) and type(value).__module__ not in ("builtins", "torch"):
+        slots = [name for base in type(value).__mro__ for name in getattr(base, "__slots__", ())]
+        for name in (*getattr(value, "__dict__", ()), *slots):
+            yield from _tensors(getattr(value, name, None), seen)

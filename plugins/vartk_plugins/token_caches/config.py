@@ -1,0 +1,54 @@
+"""Parameters of the caches by tokens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vartk_registry import param
+
+
+@dataclass(kw_only=True, slots=True)
+class Budget:
+    """What all of them have."""
+
+    budget: float = param(0.25, "tokens kept, as a share of the schedule's; 1 keeps all", above=0, high=1)
+    tokens: int | None = param(None, "in the place of budget: tokens kept, in tokens", low=1)
+
+
+@dataclass(kw_only=True, slots=True)
+class H2o(Budget):
+    """Parameters of `h2o`."""
+
+    recent: float = param(0.5, "share of the budget that is for the newest tokens", low=0, high=1)
+
+
+@dataclass(kw_only=True, slots=True)
+class ScaleKv(Budget):
+    """Parameters of `scale_kv`; the budget is the mean over layers."""
+
+    refiner: float = param(0.25, "budget of a refiner, as a share of a drafter's", above=0, high=1)
+    drafters: list[list[int]] = param(
+        [],
+        "for each layer the scales, by index from 0, at which it attends broadly, as measured by "
+        "`vartk calibrate`; none: all layers have the same budget",
+    )
+    drafter_share: float = param(
+        0.5, "share of the pairs of layer and scale that calibration calls drafters", low=0, high=1
+    )
+
+
+@dataclass(kw_only=True, slots=True)
+class Hack(Budget):
+    """Parameters of `hack`; the budget is the mean over heads."""
+
+    contextual_budget: float = param(
+        0.25, "budget of a contextual head, as a share of a structural one's", above=0, high=1
+    )
+    contextual: list[list[int]] = param(
+        [],
+        "for each layer its contextual heads, by index from 0, as measured by `vartk calibrate`; none: "
+        "all heads are structural",
+    )
+    contextual_share: float = param(
+        0.5, "share of all heads that calibration calls contextual", low=0, high=1
+    )

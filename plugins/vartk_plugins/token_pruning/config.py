@@ -1,0 +1,66 @@
+"""Parameters of the caches that save work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vartk_registry import param
+
+
+@dataclass(kw_only=True, slots=True)
+class Layers:
+    """Which layers are pruned."""
+
+    first: int = param(0, "first pruned layer, by index from 0; negative counts from the end")
+    last: int = param(-1, "last pruned layer, likewise")
+    depth: list[float] | None = param(
+        None,
+        "in the place of first and last: where they lie from 0, the first layer, to 1, the last: [0.1, 0.85]",
+        low=0,
+        high=1,
+    )
+
+
+@dataclass(kw_only=True, slots=True)
+class FastVar(Layers):
+    """Parameters of `fastvar`."""
+
+    ratios: list[float] = param(
+        [0.5, 0.75],
+        "shares of the tokens that the last scales do not compute, one a scale; 1 skips a scale (at the end)",
+        low=0,
+        high=1,
+    )
+    starts: list[float] | None = param(
+        None,
+        "where each ratio begins to hold, as a share of the schedule; without it the ratios are of the "
+        "last scales",
+        above=0,
+        high=1,
+    )
+
+
+@dataclass(kw_only=True, slots=True)
+class ToMe(Layers):
+    """Parameters of `tome`."""
+
+    ratios: list[float] = param(
+        [0.5, 0.5],
+        "shares of the tokens that the last scales merge into others, one a scale",
+        low=0,
+        high=0.75,
+    )
+    starts: list[float] | None = param(
+        None,
+        "where each ratio begins to hold, as a share of the schedule; without it the ratios are of the "
+        "last scales",
+        above=0,
+        high=1,
+    )
+
+
+@dataclass(kw_only=True, slots=True)
+class SkipLast:
+    """Parameters of `skip_last`."""
+
+    scales: int = param(1, "scales at the end that are not generated, in scales", low=0)

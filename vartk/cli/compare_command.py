@@ -1,0 +1,256 @@
+"""vartk compare: ways to sample, side by side."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from vartk_registry import MissingRequirement
+
+from . import terminal
+from .arguments import (
+    add_classes,
+    add_device,
+    add_json,
+    add_out,
+    add_overrides,
+    class_labels,
+    examples,
+    whole_number,
+)
+from .data import KEYS, UNSAID, add_data, data_config
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from vartk_registry.interfaces import Feature
+
+    from ..config import EvalConfig
+    from ..engine.model import Model
+    from ..tasks.compare import Way
+    from ..tasks.compare_files import Kept
+    from ..tasks.sample import Bar
+
+SETS = "distances between sets of images"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.description = (
+        "Sample the same images in several ways, batch by batch in turns, and compare speed, memory and the\n"
+        "images with those of the first way. Stopped, it goes on with the same command."
+    )
+    parser.add_argument("model", metavar="MODEL", help="a model folder, a run, or a published name")
+    add_overrides(parser, "guidance.scale=3 feature=lpips dataset=folder dataset.path=photos")
+    parser.add_argument(
+        "--cache",
+        metavar="A,B",
+        help="cache strategies, a way for each: names, [chains,of,names], or {name: NAME, KEY: VALUE}; the "
+        "others are compared with the first (default: full)",
+    )
+    parser.add_argument(
+        "--way",
+        dest="ways",
+        action="append",
+        default=[],
+        metavar="'NAME: key=value ...'",
+        help="one more way: settings of sampling beside those of the first way; may be repeated",
+    )
+    add_data(parser)
+    add_classes(parser, "by default with the frequencies of the training images, or all classes")
+    parser.add_argument(
+        "--count", type=whole_number(4, 10**6), default=64, metavar="N", help="images a way (default: 64)"
+    )
+    parser.add_argument("--batch", type=whole_number(1, 10**6), metavar="B", help="images at once")
+    parser.add_argument(
+        "--references",
+        type=whole_number(4, 10**7),
+        default=10_000,
+        metavar="N",
+        help="training images for FD and KID, at most, drawn at random (default: 10000)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=whole_number(0, 2**32 - 1),
+        default=0,
+        metavar="S",
+        help="of the first image, counting up from it, and of the draws of images (default: 0)",
+    )
+    add_out(parser, "the folder for the report, its pictures and the images")
+    add_device(parser)
+    add_json(parser)
+    examples(
+        parser,
+        "vartk compare runs/transformer --cache full,window,ams_kv --count 64 --out comparison",
+        "vartk compare runs/transformer --cache 'full,[ams_kv,fastvar]' guidance.scale=2 --out chains",
+        "vartk compare runs/transformer --way 'half: precision=bf16' --way 'int8: precision=int8' --out half",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Compare, print the tables, and write the report and the pictures."""
+    terminal.note(f"loading {arguments.model}")
+    from ..components import plugins
+    from ..config import Layer, parse_overrides
+    from ..engine.evaluation import set_metric
+    from ..hub import find_model, load
+    from ..tasks.compare import Comparison
+    from ..tasks.compare_files import Kept
+    from ..tasks.compare_ways import parse_ways
+    from .progress import bars
+
+    settings = dict(parse_overrides(arguments.overrides).values)
+    chosen = {key: settings.pop(key) for key in KEYS if key in settings}
+    if arguments.batch is not None:
+        settings["batch"] = arguments.batch
+    folder = find_model(arguments.model)
+    config, named = data_config(arguments.data, arguments.model, folder, chosen)
+    for name in config.metrics:
+        set_metric(plugins().registry, name)  # mistakes are told before minutes of work
+    model = load(arguments.model, device=arguments.device)
+    labels = class_labels(arguments.classes, model.classes)
+    model.parse(labels or model.classes)
+    ways = parse_ways(model, Layer("command line", settings), arguments.cache, arguments.ways)
+    left_out: dict[str, str] = {}
+    feature = _feature(config, left_out)
+    if SETS not in left_out and labels:
+        left_out[SETS] = "the images have other classes than the training images, by --class"
+    elif SETS not in left_out and not named:
+        left_out[SETS] = f"{arguments.model} {UNSAID} (--data CONFIG, or dataset=NAME)"
+    kept = Kept(arguments.out, _made_by(arguments, folder, ways, config, left_out))
+    try:
+        with bars() as add_bar:
+            if kept.labels is None:
+                _begin(kept, arguments, model, config, labels, None if SETS in left_out else feature, add_bar)
+            comparison = Comparison(
+                arguments.model, model, ways, kept.labels or [], arguments.seed, kept, add_bar
+            )
+            comparison.sample()
+            comparison.measure_memory()
+            numbers = comparison.compare(feature and feature.to(model.device), kept.real, config.metrics)
+    except KeyboardInterrupt:
+        if kept.labels is not None:
+            terminal.note(f"stopped; the same command goes on with what is in {arguments.out}")
+        raise
+    result = {
+        "command": _command(arguments),
+        "feature": feature and feature.label,
+        "dataset": None if SETS in left_out else config.dataset.name,
+        "left_out": left_out,
+        **numbers,
+    }
+    _show(comparison, result, arguments)
+    return 0
+
+
+def _feature(config: EvalConfig, left_out: dict[str, str]) -> Feature | None:
+    """Build the feature, or add to `left_out` what is missing without it."""
+    from ..components import plugins
+
+    try:
+        return plugins().registry.build("feature", config.feature.name, config.feature.params)
+    except MissingRequirement as error:
+        left_out |= dict.fromkeys((SETS, "perceptual distance"), str(error))
+        return None
+
+
+def _made_by(
+    arguments: argparse.Namespace, folder: Path, ways: list[Way], config: EvalConfig, left_out: dict[str, str]
+) -> dict[str, Any]:
+    """Return everything that decides the images and their times."""
+    import torch
+
+    from ..config import plain
+    from ..engine.folder import TOKENIZER, TRANSFORMER, fingerprint
+    from ..tasks.compare import versions
+
+    own = plain(config)
+    return {
+        "model": arguments.model,
+        "weights": {file: fingerprint(folder, file) for file in (TOKENIZER, TRANSFORMER)},
+        "count": arguments.count,
+        "seed": arguments.seed,
+        "class": arguments.classes,
+        "device": arguments.device,
+        "threads": torch.get_num_threads(),
+        "versions": versions(),
+        "first": ways[0].name,
+        "ways": {way.name: way.settings for way in ways},
+        "left out": left_out,
+        **({} if SETS in left_out else {"references": arguments.references, "dataset": own["dataset"]}),
+        "feature": own["feature"],
+    }
+
+
+def _begin(
+    kept: Kept,
+    arguments: argparse.Namespace,
+    model: Model,
+    config: EvalConfig,
+    labels: list[str],
+    feature: Feature | None,
+    add_bar: Callable[[str, int], Bar],
+) -> None:
+    """Choose the conditions of the images, and look at real ones with the feature, if there is one."""
+    from ..engine.build import grid
+    from ..engine.data import Images
+    from ..engine.recipes import open_datasets
+    from ..tasks.real_images import (
+        drawn,
+        drawn_conditions,
+        in_batches,
+        require_classes,
+        require_images,
+        see_training,
+    )
+
+    if feature is None:
+        indices = model.parse(labels or model.classes).tolist()
+        kept.begin([indices[i % len(indices)] for i in range(arguments.count)], None)
+        return
+    datasets = open_datasets(config, terminal.note, ["train"])
+    require_images(datasets)
+    require_classes(model, datasets["train"])
+    images = Images(datasets["train"], grid(model.config.image_size))
+    found = drawn(images.dataset, arguments.references, arguments.seed)
+    batches = in_batches(found, model.config.sampling.batch, add_bar("training images", len(found)))
+    real, conditions = see_training(model, images, batches, feature.to(model.device))
+    kept.begin(drawn_conditions(conditions, arguments.count, arguments.seed), real)
+
+
+def _show(comparison: Any, result: dict[str, Any], arguments: argparse.Namespace) -> None:
+    """Write the report and the pictures, and print the result."""
+    from ..tasks.compare_plot import shown_rows
+    from ..tasks.compare_report import notes, protocol, tables, write_comparison
+
+    rows = shown_rows(result["labels"])
+    labels = [result["labels"][row] for row in rows]
+    names = [comparison.model.classes[label] if isinstance(label, int) else label for label in labels]
+    images = {way.name: comparison.shown(way, rows) for way in comparison.ways}
+    write_comparison(result, images, names, arguments.out)
+    terminal.note(f"report: {arguments.out / 'compare.md'}")
+    if arguments.json:
+        terminal.result(result, as_json=True)
+        return
+    for table in tables(result):
+        terminal.out(f"{table.title}\n")
+        terminal.table(table.rows, table.headings)
+        terminal.out()
+    for line in notes(result):
+        terminal.out(line)
+    terminal.out(protocol(result))
+
+
+def _command(arguments: argparse.Namespace) -> str:
+    """Return the command line that compares the same."""
+    words = ["vartk", "compare", arguments.model, *arguments.overrides]
+    for option in ("cache", "data", "count", "batch", "references", "seed", "out", "device"):
+        if (value := getattr(arguments, option)) is not None:
+            words += [f"--{option}", str(value)]
+    for option, values in (("--class", arguments.classes or ()), ("--way", arguments.ways)):
+        for value in values:
+            words += [option, value]
+    return shlex.join(words)

@@ -1,0 +1,77 @@
+"""The real images that a model's samples are compared with, and the conditions they are sampled under."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import torch
+
+from vartk_registry import VartkError, counted
+from vartk_registry.interfaces import Feature, ImageDataset
+
+from ..engine.data import Images
+from ..engine.evaluation import Seen, in_proportion
+from ..engine.model import Model
+from .sample import Bar
+
+
+def require_images(datasets: Mapping[str, ImageDataset]) -> None:
+    """Raise `VartkError` where a split has too few images to be compared with."""
+    for split, dataset in datasets.items():
+        if len(dataset) < 4:
+            raise VartkError(
+                f"the dataset has {counted(len(dataset), 'image')} in its {split} split; an evaluation "
+                "needs at least 4 there (dataset.validation=0.1 holds a tenth of a folder's out)"
+            )
+
+
+def require_classes(model: Model, dataset: ImageDataset) -> None:
+    """Raise `VartkError` where the labels of a dataset are not the classes of a model."""
+    named, conditioner = model.config.classes, model.predictor.conditioner  # type: ignore[union-attr]
+    advice = "name the data that it was trained on, with --data CONFIG or dataset=NAME"
+    if conditioner.takes != "label":
+        return
+    if named and dataset.classes != named:
+        raise VartkError(
+            f"the dataset's classes are {', '.join(dataset.classes) or 'none'}; the model's are "
+            f"{', '.join(named)}; {advice}"
+        )
+    if len(dataset.classes) != len(conditioner.choices):
+        raise VartkError(
+            f"the dataset has {len(dataset.classes)} classes, the model {len(conditioner.choices)}; {advice}"
+        )
+
+
+def in_batches(indices: Sequence[int], size: int, bar: Bar) -> Iterator[Sequence[int]]:
+    """Yield indices in batches, each of which counts on the bar when the next is asked for."""
+    for start in range(0, len(indices), size):
+        yield indices[start : start + size]
+        bar.update(min(start + size, len(indices)))
+
+
+def see_training(
+    model: Model, images: Images, batches: Iterable[Sequence[int]], feature: Feature
+) -> tuple[Seen, list[int | str]]:
+    """Return what a feature on the model's device sees of images, and the label or caption of each."""
+    takes = model.predictor.conditioner.takes  # type: ignore[union-attr]
+    seen, conditions = [], []
+    for batch in batches:
+        examples = [images.dataset[i] for i in batch]
+        conditions += [getattr(example, takes) for example in examples]
+        views = zip(examples, batch, strict=True)
+        pixels = torch.stack([images.prepared(example, (0, i)) for example, i in views])
+        seen.append(Seen.of(feature, (pixels.to(model.device) + 1) / 2))
+    return Seen.joined(seen), conditions
+
+
+def drawn(dataset: ImageDataset, count: int, seed: int) -> list[int]:
+    """Return the indices of images of a dataset in random order: `count` of them, or all."""
+    return random.Random(seed).sample(range(len(dataset)), min(len(dataset), count))
+
+
+def drawn_conditions(conditions: Sequence[int | str], count: int, seed: int) -> list[int | str]:
+    """Return `count` conditions in random order, each as often as its share of those given."""
+    chosen = in_proportion(conditions, count)
+    random.Random(seed).shuffle(chosen)
+    return chosen
