@@ -184,9 +184,6 @@ def every_backend():
     return discover([f"vartk_plugins.{module}" for module in modules]).registry
 
 
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-
-
 def with_gradients(backend, request, dtype):
     """Return the output, and where the request says so the gradients of q, k and v."""
     drawn = tensors(request.mask, batch=3, heads=request.heads, head_dim=request.head_dim)
@@ -199,7 +196,6 @@ def with_gradients(backend, request, dtype):
 
 
 @pytest.mark.gpu
-@needs_cuda
 @pytest.mark.parametrize("backward", [False, True], ids=["forward", "backward"])
 @pytest.mark.parametrize("dtype", TOLERANCES)
 @pytest.mark.parametrize("name", ["sdpa", "flex", "xformers", "flash"])
@@ -227,7 +223,6 @@ def test_on_cuda_it_equals_eager(every_backend, name, dtype, backward):
 
 
 @pytest.mark.gpu
-@needs_cuda
 @pytest.mark.parametrize("name", ["eager", "sdpa", "flex", "xformers", "flash"])
 def test_on_cuda_it_keeps_the_contract(every_backend, name):
     try:

@@ -8,8 +8,8 @@ from vartk_registry import param
 
 
 @dataclass(kw_only=True, slots=True)
-class Layers:
-    """Which layers are pruned."""
+class Place:
+    """Which layers are pruned, and from where in the schedule."""
 
     first: int = param(0, "first pruned layer, by index from 0; negative counts from the end")
     last: int = param(-1, "last pruned layer, likewise")
@@ -19,10 +19,17 @@ class Layers:
         low=0,
         high=1,
     )
+    starts: list[float] | None = param(
+        None,
+        "where each ratio begins to hold, as a share of the schedule; without it the ratios are of the "
+        "last scales",
+        above=0,
+        high=1,
+    )
 
 
 @dataclass(kw_only=True, slots=True)
-class FastVar(Layers):
+class FastVar(Place):
     """Parameters of `fastvar`."""
 
     ratios: list[float] = param(
@@ -31,17 +38,10 @@ class FastVar(Layers):
         low=0,
         high=1,
     )
-    starts: list[float] | None = param(
-        None,
-        "where each ratio begins to hold, as a share of the schedule; without it the ratios are of the "
-        "last scales",
-        above=0,
-        high=1,
-    )
 
 
 @dataclass(kw_only=True, slots=True)
-class ToMe(Layers):
+class ToMe(Place):
     """Parameters of `tome`."""
 
     ratios: list[float] = param(
@@ -49,13 +49,6 @@ class ToMe(Layers):
         "shares of the tokens that the last scales merge into others, one a scale",
         low=0,
         high=0.75,
-    )
-    starts: list[float] | None = param(
-        None,
-        "where each ratio begins to hold, as a share of the schedule; without it the ratios are of the "
-        "last scales",
-        above=0,
-        high=1,
     )
 
 
