@@ -6,6 +6,7 @@ import torch
 from tiny import tiny_model
 from torch import nn
 
+import vartk
 from vartk.config import Slot
 from vartk.engine.attention import build_attention
 from vartk.engine.inference.copies import inference_copy
@@ -63,6 +64,14 @@ def test_weights_that_change_are_heeded(name):
     if name == "fp32":
         assert torch.equal(after.codes[-1], expected.codes[-1])
         torch.testing.assert_close(after.images, expected.images, atol=1e-5, rtol=0)
+
+
+def test_a_model_that_was_loaded_in_inference_mode_samples(tmp_path):
+    vartk.save(tiny_model(), tmp_path / "model")
+    expected = vartk.load(tmp_path / "model").sample([0], precision="bf16")
+    with torch.inference_mode():
+        made = vartk.load(tmp_path / "model").sample([0], precision="bf16")
+    assert all(torch.equal(a, b) for a, b in zip(made.codes, expected.codes, strict=True))
 
 
 def test_a_second_call_uses_the_modules_of_the_first(model):

@@ -79,7 +79,10 @@ def prepared(
 
 
 def _state(module: nn.Module | None) -> list[tuple[int, int]]:
-    return [] if module is None else [(t.data_ptr(), t._version) for t in _tensors(module)]
+    if module is None:
+        return []
+    # what torch.inference_mode() made has no version, and is not to be changed
+    return [(t.data_ptr(), 0 if t.is_inference() else t._version) for t in _tensors(module)]
 
 
 def _tensors(module: nn.Module) -> list[Tensor]:
