@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from vartk_registry import VartkError
+from vartk_registry import UnknownName, VartkError
 
 
 class Help(argparse.RawDescriptionHelpFormatter):
@@ -49,6 +49,21 @@ def class_labels(texts: Sequence[str] | None, classes: Sequence[str]) -> list[st
             raise VartkError(f"--class {text!r} names no class; give indices or names, as in --class 0,1")
         found += labels
     return found
+
+
+def chosen(what: str, text: str | None, known: Collection[str]) -> list[str]:
+    """Return the names of a list A,B, each once; none where no list is given.
+
+    Raises:
+        VartkError: the list is empty, or one of them is not known.
+    """
+    names = [name.strip() for name in (text or "").split(",") if name.strip()]
+    if text is not None and not names:
+        raise VartkError(f"no {what} is named in {text!r}; give some of {', '.join(known)}")
+    for name in names:
+        if name not in known:
+            raise UnknownName(what, name, known)
+    return list(dict.fromkeys(names))
 
 
 def add_out(parser: argparse.ArgumentParser, what: str) -> None:

@@ -7,10 +7,8 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from vartk_registry import UnknownName, VartkError
-
 from ...components import plugins
-from ..arguments import add_device, add_json, examples, whole_number
+from ..arguments import add_device, add_json, chosen, examples, whole_number
 from .output import add_file, refuse_existing_files, show, write
 
 EXAMPLES = (
@@ -59,8 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
     from ..progress import bars
 
     known = plugins().registry.names("attention")
-    backends = _chosen("attention backend", arguments.backends, known) or list(known)
-    dtypes = _chosen("dtype", arguments.dtypes, list(DTYPES))
+    backends = chosen("attention backend", arguments.backends, known) or list(known)
+    dtypes = chosen("dtype", arguments.dtypes, list(DTYPES))
     workloads = arguments.workloads or ["var-256"]
     cases = read_cases(workloads, plugins().registry, dtypes)
     with bars() as add_bar:
@@ -79,14 +77,3 @@ def run(arguments: argparse.Namespace) -> int:
         write(arguments.plot, plot(result))
     show(result, report(result), shlex.join(words), arguments)
     return 0
-
-
-def _chosen(what: str, text: str | None, known: Any) -> list[str]:
-    """Return the names of a list A,B; `UnknownName` for one that is not known."""
-    names = [name.strip() for name in (text or "").split(",") if name.strip()]
-    if text is not None and not names:
-        raise VartkError(f"no {what} is named in {text!r}; give some of {', '.join(known)}")
-    for name in names:
-        if name not in known:
-            raise UnknownName(what, name, known)
-    return list(dict.fromkeys(names))

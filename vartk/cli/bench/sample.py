@@ -6,9 +6,9 @@ import argparse
 import shlex
 from typing import Any
 
-from vartk_registry import UnknownName, VartkError
+from vartk_registry import VartkError
 
-from ..arguments import add_device, add_json, add_overrides, examples, whole_number
+from ..arguments import add_device, add_json, add_overrides, chosen, examples, whole_number
 from .output import add_file, refuse_existing_files, show
 
 EXAMPLES = (
@@ -56,10 +56,10 @@ def add(benchmarks: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Time sampling in several ways."""
     refuse_existing_files(arguments.out)
-    precisions = _names("precision", f"{arguments.against},{arguments.precisions}", _precisions())
+    precisions = chosen("precision", f"{arguments.against},{arguments.precisions}", _precisions())
     from ...components import plugins
 
-    backends = _names("attention", arguments.backends, ["auto", *plugins().registry.names("attention")])
+    backends = chosen("attention", arguments.backends, ["auto", *plugins().registry.names("attention")])
     batches = [_batch(text) for text in arguments.batch.split(",")]
     from ...bench.sampling import bench_sampling
     from ...bench.sampling_report import report
@@ -87,15 +87,6 @@ def _precisions() -> list[str]:
     from ...engine.inference.precision import PRECISIONS
 
     return [name + end for end in ("", "+compile") for name in PRECISIONS]
-
-
-def _names(what: str, text: str, known: list[str]) -> list[str]:
-    """Return the names of a list A,B, each once; `UnknownName` for one that is not known."""
-    names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
-    for name in names:
-        if name not in known:
-            raise UnknownName(what, name, known)
-    return names
 
 
 def _batch(text: str) -> int:
