@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from vartk_plugins.original_var.keys import tokenizer_state
+from vartk_plugins.var_vqvae.blocks import Upsample
 from vartk_plugins.var_vqvae.phi import phi_of_scale
 from vartk_registry import VartkError, discover
 from vartk_registry.interfaces import Schedule
@@ -203,3 +204,10 @@ def test_attention_may_be_off():
     names = small(attention=False).state_dict()
     assert not [name for name in names if "attn" in name]
     assert "encoder.mid.attn_1.qkv.weight" in small().state_dict()
+
+
+def test_a_folded_upsampling_equals_interpolation_and_convolution():
+    torch.manual_seed(0)
+    upsample = Upsample(5)
+    x = torch.randn(2, 5, 3, 4)
+    torch.testing.assert_close(upsample.folded()(x), upsample(x))

@@ -1,5 +1,7 @@
 """Precisions of inference: what stays the same, and what may differ by how much."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -165,10 +167,12 @@ def test_int8_linear_equals_the_product_of_the_rounded(bias):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("padding", [0, 1])
-def test_channels_last_convolutions_equal_the_plain_ones(dtype, padding):
+@pytest.mark.parametrize(
+    "make", [nn.Conv2d, partial(nn.Conv2d, padding=1), partial(nn.ConvTranspose2d, output_padding=1)]
+)
+def test_channels_last_convolutions_equal_the_plain_ones(dtype, make):
     torch.manual_seed(0)
-    conv = nn.Conv2d(4, 6, 3, stride=2, padding=padding)
+    conv = make(4, 6, 3, stride=2)
     x = torch.randn(2, 4, 9, 9)
     with torch.no_grad(), torch.autocast("cpu", dtype, enabled=dtype is not torch.float32):
         out = ChannelsLastConv2d(conv)(x)

@@ -78,3 +78,16 @@ class Upsample(nn.Module):
     def forward(self, x_BCHW: torch.Tensor) -> torch.Tensor:
         """Return the map [B, C, 2H, 2W]."""
         return self.conv(F.interpolate(x_BCHW, scale_factor=2, mode="nearest"))
+
+    def folded(self) -> nn.ConvTranspose2d:
+        """Return the same as one transposed convolution, with 4 products an output and not 9.
+
+        An output sees 2x2 different inputs, each of them under one or two of the 3 weights of a side; the
+        4 weights of a side of the transposed kernel are their sums.
+        """
+        channels = self.conv.in_channels
+        conv = nn.ConvTranspose2d(channels, channels, kernel_size=4, stride=2, padding=1, device="meta")
+        sums_43 = self.conv.weight.new_tensor([[0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]])
+        weight = torch.einsum("oiyx,Yy,Xx->ioYX", self.conv.weight.detach(), sums_43, sums_43)
+        conv.weight, conv.bias = nn.Parameter(weight), self.conv.bias
+        return conv

@@ -94,6 +94,6 @@ def _faster(layer: nn.Module, linear: Callable[[nn.Linear], nn.Module]) -> nn.Mo
         layer = layer.folded()
     if type(layer) is nn.Linear:
         return linear(layer)
-    if type(layer) is nn.Conv2d:
+    if type(layer) in (nn.Conv2d, nn.ConvTranspose2d):
         return ChannelsLastConv2d(layer)
     return layer

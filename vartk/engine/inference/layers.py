@@ -92,13 +92,13 @@ def quantized(x_NC: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class ChannelsLastConv2d(nn.Module):
-    """A convolution whose weight, input and output are channels_last.
+    """A convolution, or a transposed one, whose weight, input and output are channels_last.
 
     Args:
         conv: whose weights these are; they are shared, and must not change.
     """
 
-    def __init__(self, conv: nn.Conv2d) -> None:
+    def __init__(self, conv: nn.Conv2d | nn.ConvTranspose2d) -> None:
         super().__init__()
         self.conv = conv
         self._forms: dict[torch.dtype, tuple[Tensor, Tensor | None]] = {}
@@ -110,4 +110,9 @@ class ChannelsLastConv2d(nn.Module):
         if dtype not in self._forms:
             form = weight.detach().to(dtype, memory_format=torch.channels_last)
             self._forms[dtype] = form, None if bias is None else bias.detach().to(dtype)
-        return self.conv._conv_forward(x.to(dtype, memory_format=torch.channels_last), *self._forms[dtype])
+        x = x.to(dtype, memory_format=torch.channels_last)
+        conv = self.conv
+        if isinstance(conv, nn.ConvTranspose2d):
+            placed = conv.stride, conv.padding, conv.output_padding, conv.groups, conv.dilation
+            return F.conv_transpose2d(x, *self._forms[dtype], *placed)
+        return conv._conv_forward(x, *self._forms[dtype])
