@@ -9,325 +9,33 @@ from types import FunctionType, ModuleType
 
 import pytest
 import torch
-from PIL import Image
-from torch import nn
+from smallest import (
+    GOOD,
+    PLAIN,
+    SCHEDULE,
+    Codebook,
+    Colours,
+    Dense,
+    Difference,
+    Drawn,
+    Edges,
+    EveryOther,
+    Halving,
+    KeepAll,
+    KeepAllState,
+    Names,
+    OneLayer,
+    OneLayerSession,
+    Patches,
+    Rows,
+    Squares,
+    Unguided,
+)
 from torch.nn import functional as F
 
 from vartk_registry import ComponentSpec, MaskSpec, Registry, Unsupported, VartkError, testing
-from vartk_registry.interfaces import (
-    CodeSpace,
-    Condition,
-    Draw,
-    Example,
-    Quantized,
-    Schedule,
-    TokenizerOutput,
-)
+from vartk_registry.interfaces import CodeSpace, Condition, Draw, Example, Schedule
 from vartk_registry.testing import dense_attend
-
-SCHEDULE = Schedule.of((1, 2, (2, 4)))
-PLAIN = CodeSpace(8)
-
-
-class Halving:
-    def __call__(self, latent):
-        return Schedule.of([1, latent])
-
-
-class Unguided:
-    def weight(self, step, steps):
-        return 0.0
-
-    def mix(self, conditional, null, weight):
-        return conditional + weight * (conditional - null)
-
-
-class Drawn:
-    def __call__(self, logits, step, steps, random):
-        return Draw(random.categorical(logits.softmax(-1)), logits.softmax(-1))
-
-
-class Codebook(nn.Module):
-    def __init__(self, dim=4, space=PLAIN):
-        super().__init__()
-        self.dim, self.space = dim, space
-        self.entries = nn.Embedding(space.classes, dim)
-
-    def forward(self, vectors):
-        codes = torch.cdist(vectors.detach(), self.entries.weight).argmin(-1)
-        return Quantized(codes, self.embed(codes), torch.zeros(()))
-
-    def embed(self, codes):
-        return self.entries(codes)
-
-    def mix(self, weights):
-        return weights @ self.entries.weight
-
-    def loss(self, features, approximation):
-        return F.mse_loss(approximation, features.detach()) + F.mse_loss(features, approximation)
-
-
-class Patches(nn.Module):
-    """Patches of 4x4 pixels, quantised residually scale by scale."""
-
-    def __init__(self, channels=4):
-        super().__init__()
-        self.encoder = nn.Conv2d(3, channels, 4, stride=4)
-        self.decoder = nn.ConvTranspose2d(channels, 3, 4, stride=4)
-        self.quantizer = Codebook(channels)
-        self.space, self.channels = self.quantizer.space, channels
-        self.embed, self.mix = self.quantizer.embed, self.quantizer.mix
-
-    def latent_grid(self, image_size):
-        return image_size[0] // 4, image_size[1] // 4
-
-    def _code(self, features, schedule):
-        f_hat, codes = None, []
-        for step, grid in enumerate(schedule.grids):
-            rest = features if f_hat is None else features - f_hat
-            pooled = F.adaptive_avg_pool2d(rest, grid).flatten(2).mT
-            codes.append(self.quantizer(pooled).codes)
-            f_hat = self.accumulate(f_hat, self.embed(codes[-1]), step, schedule)
-        return codes, f_hat
-
-    def forward(self, images, schedule):
-        features = self.encoder(images)
-        codes, f_hat = self._code(features, schedule)
-        passed = features + (f_hat - features).detach()
-        losses = {"vq": self.quantizer.loss(features, f_hat)}
-        return TokenizerOutput(self.decoder(passed), codes, losses)
-
-    def encode(self, images, schedule):
-        return self._code(self.encoder(images), schedule)[0]
-
-    def accumulate(self, f_hat, vectors, step, schedule):
-        grid = vectors.mT.unflatten(2, schedule.grids[step])
-        grown = F.interpolate(grid, schedule.latent)
-        return grown if f_hat is None else f_hat + grown
-
-    def next_input(self, f_hat, step, schedule):
-        return F.adaptive_avg_pool2d(f_hat, schedule.grids[step]).flatten(2).mT
-
-    def decode(self, f_hat):
-        return self.decoder(f_hat).clamp(-1, 1)
-
-
-class Names(nn.Module):
-    """Class names as letters of the alphabet; index 26 is the null class."""
-
-    takes = "label"
-
-    def __init__(self, width=8):
-        super().__init__()
-        self.table = nn.Embedding(27, width)
-        self.choices = list("abcdefghijklmnopqrstuvwxyz")
-
-    def parse(self, values):
-        return torch.tensor([ord(value) - ord("a") for value in values])
-
-    def forward(self, batch):
-        return Condition(self.table(batch))
-
-    def null(self, size):
-        return torch.full((size,), 26)
-
-    def drop(self, batch, dropped):
-        return torch.where(dropped, 26, batch)
-
-
-class OneLayerSession:
-    def __init__(self, model, condition, schedule, cache, attend):
-        self.model, self.attend, self.step_index = model, attend, 0
-        self.x = model.start(condition, schedule)
-        self.cache = cache.start(None)
-
-    def step(self, inputs):
-        x = self.x if inputs is None else self.model.embed(inputs)
-        q, k, v = self.model.split(x)
-        k, v = self.cache.append(0, self.step_index, q, k, v)
-        self.step_index += 1
-        mask = MaskSpec.full(q.shape[1], k.shape[1])
-        return self.model.finish(x, self.attend(q, k, v, mask=mask, scale=1.0))
-
-    def narrow(self, batch):
-        self.cache.narrow(batch)
-
-
-class OneLayer(nn.Module):
-    """One attention layer of two heads, on the condition at the first scale and inputs after it."""
-
-    width = 8
-    session = OneLayerSession
-
-    def __init__(self, space=PLAIN, channels=4):
-        super().__init__()
-        self.embed = nn.Linear(channels, 8)
-        self.qkv = nn.Linear(8, 24)
-        self.head = nn.Linear(8, space.width)
-        self.space = space
-
-    def split(self, x):
-        return self.qkv(x).unflatten(-1, (3, 2, 4)).unbind(2)
-
-    def finish(self, x, out):
-        return self.head(x + out.flatten(2)).unflatten(-1, self.space.logits_shape)
-
-    def start(self, condition, schedule):
-        return condition.vector[:, None].expand(-1, schedule.sizes[0], -1)
-
-    def forward(self, inputs, condition, schedule, attend):
-        x = torch.cat([self.start(condition, schedule), self.embed(inputs)], dim=1)
-        q, k, v = self.split(x)
-        return self.finish(x, attend(q, k, v, mask=MaskSpec.scale_causal(schedule), scale=1.0))
-
-    def begin(self, condition, schedule, cache, attend):
-        return self.session(self, condition, schedule, cache, attend)
-
-
-class KeepAllState:
-    def __init__(self):
-        self.kept = {}
-
-    def append(self, layer, step, q, k, v):
-        if layer in self.kept:
-            old_k, old_v = self.kept[layer]
-            k, v = torch.cat([old_k, k], dim=1), torch.cat([old_v, v], dim=1)
-        self.kept[layer] = k.clone(), v.clone()
-        return k, v
-
-    def select(self, layer, branch, step, x):
-        return None
-
-    def restore(self, layer, branch, step, out, kept):
-        return out
-
-    def narrow(self, batch):
-        self.kept = {layer: (k[:batch].clone(), v[:batch].clone()) for layer, (k, v) in self.kept.items()}
-
-    def nbytes(self):
-        return sum(k.nbytes + v.nbytes for k, v in self.kept.values())
-
-
-class KeepAll:
-    lossless = True
-    state = KeepAllState
-
-    def steps(self, schedule):
-        return len(schedule)
-
-    def start(self, plan):
-        return self.state()
-
-
-class EveryOtherState(KeepAllState):
-    def append(self, layer, step, q, k, v):
-        self.kept[layer] = k.clone(), v.clone()
-        return k, v
-
-    def select(self, layer, branch, step, x):
-        return torch.arange(0, x.shape[1], 2).expand(len(x), -1) if step else None
-
-    def restore(self, layer, branch, step, out, kept):
-        if kept is None:
-            return out
-        whole = out.new_zeros(len(out), 12 if step == 3 else (step + 1) ** 2, out.shape[-1])
-        return whole.scatter(1, kept[..., None].expand_as(out), out)
-
-
-class EveryOther(KeepAll):
-    """Computes every other token, and keeps the newest scale alone."""
-
-    lossless = False
-    state = EveryOtherState
-
-
-class Dense:
-    def unavailable(self):
-        return ""
-
-    def unsupported(self, request):
-        return ["no dropout"] if request.dropout else []
-
-    def prepare(self, request):
-        return request.mask
-
-    def __call__(self, q, k, v, *, scale, plan, dropout):
-        return dense_attend(q, k, v, mask=plan, scale=scale)
-
-
-class Squares:
-    classes = ["dark", "light"]  # noqa: RUF012
-    skipped = ["x.png: empty"]  # noqa: RUF012
-
-    def __len__(self):
-        return 4
-
-    def __getitem__(self, index):
-        return Example(Image.new("RGB", (4, 6), (index, 0, 0)), label=index % 2)
-
-
-class Edges(torch.nn.Module):
-    label = "Edges"
-
-    def __init__(self):
-        super().__init__()
-        self.filter = torch.nn.Conv2d(3, 5, 3)
-        self.eval().requires_grad_(False)
-
-    def distance(self, images, reference):
-        return (self.filter(images) - self.filter(reference)).square().mean(dim=(1, 2, 3))
-
-    def pooled(self, images):
-        return self.filter(images).mean((2, 3))
-
-
-class Colours(torch.nn.Module):
-    """A logit for each pixel, after other modules."""
-
-    def __init__(self, *before, **parameters):
-        super().__init__()
-        self.filter = torch.nn.Sequential(*before, torch.nn.Conv2d(3, 1, 1))
-        for name, parameter in parameters.items():
-            self.register_parameter(name, parameter)
-
-    def forward(self, images):
-        return self.filter(images)[:, 0]
-
-
-class Difference:
-    takes = "images"
-
-    def __init__(self):
-        self.total, self.count = 0.0, 0
-
-    def update(self, images, reference):
-        self.total += (images - reference).abs().mean(dim=(1, 2, 3)).sum().item()
-        self.count += len(images)
-
-    def compute(self):
-        return {"l1": self.total / self.count}
-
-
-class Rows:
-    def __init__(self):
-        self.rows = []
-
-    def log(self, step, values):
-        self.rows.append((step, values))
-
-    def picture(self, step, image):
-        self.rows.append((step, image))
-
-    def close(self):
-        self.rows.append("end")
-
-
-class Shift(Difference):
-    takes = "features"
-
-    def update(self, found, reference):
-        self.total += (found.sum() - reference.sum()).item()
-        self.count += len(found)
 
 
 def check_transformer(transformer, cache=KeepAll):
@@ -357,28 +65,6 @@ CHECKS = {
     "metric": testing.check_metric,
     "logger": testing.check_logger,
 }
-
-GOOD = [
-    ("schedule", Halving),
-    ("guidance", Unguided),
-    ("sampler", Drawn),
-    ("quantizer", Codebook),
-    ("tokenizer", Patches),
-    ("conditioner", Names),
-    ("transformer", OneLayer),
-    ("transformer", partial(OneLayer, CodeSpace(2, (3,)))),
-    ("attention", Dense),
-    ("cache", KeepAll),
-    ("cache", EveryOther),
-    ("dataset", Squares),
-    ("feature", Edges),
-    ("discriminator", Colours),
-    ("discriminator", lambda: Colours(torch.nn.BatchNorm2d(3).requires_grad_(False), torch.nn.Dropout(0.5))),
-    ("discriminator", lambda: Colours(frozen=torch.nn.Parameter(torch.ones(2), requires_grad=False))),
-    ("metric", Difference),
-    ("metric", Shift),
-    ("logger", Rows),
-]
 
 
 @pytest.fixture(autouse=True)
