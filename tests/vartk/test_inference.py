@@ -14,6 +14,7 @@ from vartk.engine.attention import build_attention
 from vartk.engine.inference.copies import inference_copy
 from vartk.engine.inference.layers import ChannelsLastConv2d, FastLinear, Int8Linear, quantized
 from vartk.engine.inference.precision import precision
+from vartk_plugins.var.blocks import GeluLinear
 from vartk_registry import VartkError
 
 HALVES = ["bf16", "int8"]
@@ -144,6 +145,21 @@ def test_quantising_rounds_to_the_nearest_127th_of_the_largest():
     codes, scales = quantized(x)
     assert codes.tolist() == [[127, -63, 0], [0, 0, 0]]
     torch.testing.assert_close(scales[0], torch.tensor([0.01]))
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 0.02)])
+@pytest.mark.parametrize("fast", [FastLinear, Int8Linear])
+def test_a_gelu_that_follows_a_linear_layer_is_kept(fast, dtype, tolerance):
+    torch.manual_seed(0)
+    linear = GeluLinear(8, 16)
+    x = torch.randn(3, 5, 8)
+    copied = inference_copy(nn.Sequential(linear), fast)
+    with torch.no_grad(), torch.autocast("cpu", dtype, enabled=dtype is not torch.float32):
+        out = copied(x)
+    product = x.numpy() @ linear.weight.detach().numpy().T + linear.bias.detach().numpy()
+    expected = product / 2 * (1 + np.tanh((2 / np.pi) ** 0.5 * (product + 0.044715 * product**3)))
+    assert type(copied[0]) is fast
+    np.testing.assert_allclose(out.float().numpy(), expected, atol=tolerance)
 
 
 @pytest.mark.parametrize("bias", [False, True])

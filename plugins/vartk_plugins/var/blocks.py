@@ -96,19 +96,28 @@ class Attention(nn.Module):
         return q_BSHD, k_BSHD, v_BSHD
 
 
+class GeluLinear(nn.Linear):
+    """A linear layer and a tanh-approximated GELU; inference computes both at once where it can."""
+
+    activation = "gelu_tanh"
+
+    def forward(self, x_BSC: Tensor) -> Tensor:
+        """Return gelu(x W^T + b)."""
+        return F.gelu(super().forward(x_BSC), approximate="tanh")
+
+
 class FeedForward(nn.Module):
     """Two linear layers with a tanh-approximated GELU between them."""
 
     def __init__(self, width: int, hidden: int, *, dropout: float) -> None:
         super().__init__()
-        self.fc1 = nn.Linear(width, hidden)
+        self.fc1 = GeluLinear(width, hidden)
         self.fc2 = nn.Linear(hidden, width)
         self.dropout = dropout
 
     def forward(self, x_BSC: Tensor) -> Tensor:
         """Return the output [B, S, C]."""
-        hidden = F.gelu(self.fc1(x_BSC), approximate="tanh")
-        return F.dropout(self.fc2(hidden), self.dropout, self.training)
+        return F.dropout(self.fc2(self.fc1(x_BSC)), self.dropout, self.training)
 
 
 class Block(nn.Module):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from vartk_registry import VartkError
 
-from .layers import ChannelsLastConv2d, FastLinear
+from .layers import ChannelsLastConv2d, FastLinear, has_gelu
 from .precision import Precision, precision
 
 
@@ -19,7 +19,8 @@ def inference_copy(module: nn.Module, linear: Callable[[nn.Linear], nn.Module] =
     """Return a copy whose layers are faster ones, with the same weights; it is for inference alone.
 
     A submodule that has a method `folded` is replaced by what it returns: an equal of plain layers, such as
-    one `nn.Linear` for a sum of several.
+    one `nn.Linear` for a sum of several. A subclass of `nn.Linear` whose
+    `activation` is "gelu_tanh" is fused with that.
 
     Args:
         linear: makes the faster layer of each `nn.Linear`.
@@ -92,7 +93,7 @@ def _tensors(module: nn.Module) -> list[Tensor]:
 def _faster(layer: nn.Module, linear: Callable[[nn.Linear], nn.Module]) -> nn.Module:
     if hasattr(layer, "folded"):
         layer = layer.folded()
-    if type(layer) is nn.Linear:
+    if type(layer) is nn.Linear or has_gelu(layer):
         return linear(layer)
     if type(layer) in (nn.Conv2d, nn.ConvTranspose2d):
         return ChannelsLastConv2d(layer)
