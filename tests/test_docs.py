@@ -11,7 +11,7 @@ from tiny import tiny_model
 import vartk
 from vartk.cli.main import build_parser, main
 from vartk.components import plugins
-from vartk.config import Config, SamplingConfig, compose, load_layers, parse_overrides
+from vartk.config import Config, SamplingConfig, compose, load_layers, parse_overrides, with_preset
 from vartk_registry import discover
 
 ROOT = Path(__file__).parents[1]
@@ -82,7 +82,7 @@ def test_a_command_is_right(found, capsys):
     settings = [*getattr(parsed, "overrides", []), *rest]
     assert all(re.match(r"[\w.]+=", word) for word in settings), settings
     if arguments[0] == "sample":
-        compose(SamplingConfig, [parse_overrides(settings)], plugins())
+        compose(SamplingConfig, with_preset(parse_overrides(settings), plugins()), plugins())
     elif arguments[0] in ("train", "tokenize", "demo"):
         layers = load_layers(getattr(parsed, "config", "demo"), plugins())
         compose(Config, [*layers, parse_overrides(settings)], plugins())

@@ -56,10 +56,15 @@ class MaskSpec:
         return cls((q_len,), (((0, kv_len),),), kv_len)
 
     @classmethod
-    def scale_causal(cls, schedule: Schedule) -> MaskSpec:
-        """A token sees its own scale and all coarser ones, as in VAR's training (paper, fig. 4)."""
-        ends = [stop for _, stop in schedule.spans]
-        return cls(schedule.sizes, tuple(((0, end),) for end in ends), schedule.total)
+    def scale_causal(cls, schedule: Schedule, context: int | None = None) -> MaskSpec:
+        """A token sees its own scale and all coarser ones, as in VAR's training (paper, fig. 4).
+
+        With `context` it sees its own scale and that many before it: 0 makes the mask block-diagonal.
+        """
+        spans = schedule.spans
+        first = [0 if context is None else max(0, step - context) for step in range(len(spans))]
+        seen = tuple(((spans[a][0], stop),) for a, (_, stop) in zip(first, spans, strict=True))
+        return cls(schedule.sizes, seen, schedule.total)
 
     @classmethod
     def step(cls, schedule: Schedule, step: int) -> MaskSpec:

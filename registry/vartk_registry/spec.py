@@ -85,6 +85,8 @@ class Weights:
 class PresetSpec:
     """A named configuration file, which `extends` and `vartk train` take by name.
 
+    One whose only key is `sampling` is taken by `preset=NAME`, among settings of sampling.
+
     Where a trained model of it can be had, its name loads that: `model` is the folder of one that the
     distribution holds, `weights` says where one is published.
     """

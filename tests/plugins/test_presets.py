@@ -1,4 +1,4 @@
-"""The presets compose, and the official ones are the published models and recipes.
+"""The presets compose, the official ones are the published models and recipes, `fast` suits them all.
 
 Sizes: arXiv 2404.02905; recipes: the training commands in the original's README.
 """
@@ -6,15 +6,18 @@ Sizes: arXiv 2404.02905; recipes: the training commands in the original's README
 from dataclasses import dataclass
 
 import pytest
+import torch
 
 from vartk.components import plugins
-from vartk.config import Config, compose, load_layers
+from vartk.config import Config, Layer, SamplingConfig, compose, load_layers, with_preset
 from vartk.engine.build import build_schedule, build_tokenizer, grid
 from vartk.engine.folder import new_model
+from vartk.engine.inference.precision import precision
 from vartk.engine.training.optim import learning_rate, peak, weight_decay
 from vartk.engine.weightless import weightless
 
-PRESETS = sorted(plugins().presets)
+SAMPLING = ("fast",)
+PRESETS = sorted(plugins().presets.keys() - SAMPLING)
 IMAGENET = 1_281_167
 
 
@@ -127,3 +130,24 @@ def test_the_tokenizers_recipe():
     train = composed("var-d16").train.tokenizer
     assert (*train.betas, train.lr, train.ema) == (0.5, 0.9, 3e-4, 0.9999)
     assert (train.l1, train.l2, train.vq) == (0.2, 1.0, 1.0)
+
+
+@pytest.mark.parametrize("name", SAMPLING)
+def test_a_preset_of_sampling_suits_every_model(name):
+    layers = with_preset(Layer("test", {"preset": name}), plugins())
+    sampling, registry = compose(SamplingConfig, layers, plugins()).config, plugins().registry
+    for device in ("cpu", "cuda"):
+        assert precision(sampling.precision, torch.device(device)).dtype is torch.bfloat16
+    pruner = dict(sampling.cache.params["parts"][1])
+    pruning = registry.build("cache", pruner.pop("name"), pruner)
+    for preset in PRESETS:
+        config = composed(preset)
+        with weightless():
+            tokenizer = build_tokenizer(config, registry)
+        schedule = build_schedule(config.schedule, tokenizer.latent_grid(grid(config.image_size)), registry)
+        by_scale = pruning.by_scale(len(schedule))
+        first = next(step for step, ratio in enumerate(by_scale) if ratio)
+        # the coarser half in full, then more and more, and every scale is generated
+        assert first > len(schedule) / 2
+        assert by_scale[first:] == sorted(by_scale[first:])
+        assert pruning.steps(schedule) == len(schedule)

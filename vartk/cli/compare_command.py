@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from vartk_registry import MissingRequirement
+from vartk_registry import MissingRequirement, VartkError
 
 from . import terminal
 from .arguments import (
@@ -23,7 +24,6 @@ from .data import KEYS, UNSAID, add_data, data_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from vartk_registry.interfaces import Feature
 
@@ -34,16 +34,32 @@ if TYPE_CHECKING:
     from ..tasks.sample import Bar
 
 SETS = "distances between sets of images"
+PERCEPTUAL = "perceptual distance"
+
+RANDOM = "the weights are random, and so is what the images show"
+
+SMALLEST_SET = 4
+"""Images that have a distance to other sets, at least."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.description = (
         "Sample the same images in several ways, batch by batch in turns, and compare speed, memory and the\n"
-        "images with those of the first way. Stopped, it goes on with the same command."
+        "images with those of the first way. Stopped, it goes on with the same command. A preset or a YAML\n"
+        "file has random weights: seconds and memory at any size, for settings such as image_size=512."
     )
-    parser.add_argument("model", metavar="MODEL", help="a model folder, a run, or a published name")
-    add_overrides(parser, "guidance.scale=3 feature=lpips dataset=folder dataset.path=photos")
+    parser.add_argument(
+        "model",
+        metavar="MODEL_OR_CONFIG",
+        help="a model folder, a run or a model's name; a preset or a YAML file",
+    )
+    add_overrides(parser, "guidance.scale=3 preset=fast feature=lpips dataset=folder dataset.path=photos")
+    parser.add_argument(
+        "--published",
+        action="store_true",
+        help="with a preset's name: its published weights, not random ones",
+    )
     parser.add_argument(
         "--cache",
         metavar="A,B",
@@ -56,12 +72,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="'NAME: key=value ...'",
-        help="one more way: settings of sampling beside those of the first way; may be repeated",
+        help="one more way: settings of sampling beside those of the first way; with refiner=MODEL draft=N "
+        "that model draws the scales after the first N (CoDe); may be repeated",
     )
     add_data(parser)
     add_classes(parser, "by default with the frequencies of the training images, or all classes")
     parser.add_argument(
-        "--count", type=whole_number(4, 10**6), default=64, metavar="N", help="images a way (default: 64)"
+        "--count", type=whole_number(1, 10**6), default=64, metavar="N", help="images a way (default: 64)"
     )
     parser.add_argument("--batch", type=whole_number(1, 10**6), metavar="B", help="images at once")
     parser.add_argument(
@@ -85,7 +102,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         parser,
         "vartk compare runs/transformer --cache full,window,ams_kv --count 64 --out comparison",
         "vartk compare runs/transformer --cache 'full,[ams_kv,fastvar]' guidance.scale=2 --out chains",
-        "vartk compare runs/transformer --way 'half: precision=bf16' --way 'int8: precision=int8' --out half",
+        "vartk compare runs/transformer --way 'half: precision=bf16' --way 'fast: preset=fast' --out half",
+        "vartk compare runs/large --way 'code: refiner=runs/small draft=5 cache=ams_kv' --out both",
+        "vartk compare var-d16 image_size=512 schedule=var-512 --cache full,fastvar --count 2 --out large",
     )
     parser.set_defaults(run=run)
 
@@ -94,39 +113,60 @@ def run(arguments: argparse.Namespace) -> int:
     """Compare, print the tables, and write the report and the pictures."""
     terminal.note(f"loading {arguments.model}")
     from ..components import plugins
-    from ..config import Layer, parse_overrides
+    from ..config import EvalConfig, Layer, parse_overrides
     from ..engine.evaluation import set_metric
     from ..hub import find_model, load
     from ..tasks.compare import Comparison
     from ..tasks.compare_files import Kept
+    from ..tasks.compare_model import is_configuration, random_model, random_refiner, split_words
     from ..tasks.compare_ways import parse_ways
     from .progress import bars
 
-    settings = dict(parse_overrides(arguments.overrides).values)
+    random = not arguments.published and is_configuration(arguments.model)
+    of_model, of_sampling = split_words(arguments.overrides) if random else ([], arguments.overrides)
+    settings = dict(parse_overrides(of_sampling).values)
     chosen = {key: settings.pop(key) for key in KEYS if key in settings}
     if arguments.batch is not None:
         settings["batch"] = arguments.batch
-    folder = find_model(arguments.model)
-    config, named = data_config(arguments.data, arguments.model, folder, chosen)
+    if random:
+        _refuse_data(arguments, chosen)
+        config, named = EvalConfig(), False
+        open_model = partial(random_model, arguments.model, of_model, arguments.device)
+        open_refiner = partial(random_refiner, of_model, arguments.device)
+    else:
+        config, named = data_config(arguments.data, arguments.model, find_model(arguments.model), chosen)
+        open_model = partial(load, arguments.model, device=arguments.device)
+        open_refiner = partial(load, device=arguments.device)
     for name in config.metrics:
         set_metric(plugins().registry, name)  # mistakes are told before minutes of work
-    model = load(arguments.model, device=arguments.device)
+    model = open_model()
     labels = class_labels(arguments.classes, model.classes)
     model.parse(labels or model.classes)
-    ways = parse_ways(model, Layer("command line", settings), arguments.cache, arguments.ways)
-    left_out: dict[str, str] = {}
-    feature = _feature(config, left_out)
+    ways = parse_ways(model, Layer("command line", settings), arguments.cache, arguments.ways, open_refiner)
+    left_out = dict.fromkeys((SETS, PERCEPTUAL), RANDOM) if random else {}
+    feature = None if random else _feature(config, left_out)
     if SETS not in left_out and labels:
         left_out[SETS] = "the images have other classes than the training images, by --class"
     elif SETS not in left_out and not named:
         left_out[SETS] = f"{arguments.model} {UNSAID} (--data CONFIG, or dataset=NAME)"
-    kept = Kept(arguments.out, _made_by(arguments, folder, ways, config, left_out))
+    elif SETS not in left_out and arguments.count < SMALLEST_SET:
+        left_out[SETS] = f"{arguments.count} are too few for one, by --count"
+    weights = partial(_weights, random=random)
+    kept = Kept(arguments.out, _made_by(arguments, model, weights, ways, config, left_out))
     try:
         with bars() as add_bar:
             if kept.labels is None:
                 _begin(kept, arguments, model, config, labels, None if SETS in left_out else feature, add_bar)
             comparison = Comparison(
-                arguments.model, model, ways, kept.labels or [], arguments.seed, kept, add_bar
+                arguments.model,
+                open_model,
+                open_refiner,
+                model,
+                ways,
+                kept.labels or [],
+                arguments.seed,
+                kept,
+                add_bar,
             )
             comparison.sample()
             comparison.measure_memory()
@@ -137,6 +177,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise
     result = {
         "command": _command(arguments),
+        "weights": "random" if random else "the model's own",
         "feature": feature and feature.label,
         "dataset": None if SETS in left_out else config.dataset.name,
         "left_out": left_out,
@@ -146,6 +187,17 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _refuse_data(arguments: argparse.Namespace, chosen: dict[str, Any]) -> None:
+    """Refuse settings about real images, with which those of random weights are not compared."""
+    given = [*chosen, *(["--data"] if arguments.data is not None else [])]
+    if given:
+        raise VartkError(
+            f"{arguments.model} is a configuration and gets random weights, whose images are not compared "
+            f"with real ones; drop {', '.join(given)}, name a trained model, or, where a preset has "
+            "published weights, add --published"
+        )
+
+
 def _feature(config: EvalConfig, left_out: dict[str, str]) -> Feature | None:
     """Build the feature, or add to `left_out` what is missing without it."""
     from ..components import plugins
@@ -153,24 +205,39 @@ def _feature(config: EvalConfig, left_out: dict[str, str]) -> Feature | None:
     try:
         return plugins().registry.build("feature", config.feature.name, config.feature.params)
     except MissingRequirement as error:
-        left_out |= dict.fromkeys((SETS, "perceptual distance"), str(error))
+        left_out |= dict.fromkeys((SETS, PERCEPTUAL), str(error))
         return None
 
 
+def _weights(name: str, model: Model, *, random: bool) -> dict[str, Any]:
+    """Return what decides the weights of a model that was opened by a name."""
+    from ..config import model_part
+    from ..engine.folder import TOKENIZER, TRANSFORMER, fingerprint
+    from ..hub import find_model
+
+    if random:
+        return {"random": model_part(model.config)}
+    return {file: fingerprint(find_model(name), file) for file in (TOKENIZER, TRANSFORMER)}
+
+
 def _made_by(
-    arguments: argparse.Namespace, folder: Path, ways: list[Way], config: EvalConfig, left_out: dict[str, str]
+    arguments: argparse.Namespace,
+    model: Model,
+    weights: Callable[[str, Model], dict[str, Any]],
+    ways: list[Way],
+    config: EvalConfig,
+    left_out: dict[str, str],
 ) -> dict[str, Any]:
     """Return everything that decides the images and their times."""
     import torch
 
     from ..config import plain
-    from ..engine.folder import TOKENIZER, TRANSFORMER, fingerprint
     from ..tasks.compare import versions
 
     own = plain(config)
     return {
         "model": arguments.model,
-        "weights": {file: fingerprint(folder, file) for file in (TOKENIZER, TRANSFORMER)},
+        "weights": weights(arguments.model, model),
         "count": arguments.count,
         "seed": arguments.seed,
         "class": arguments.classes,
@@ -179,6 +246,11 @@ def _made_by(
         "versions": versions(),
         "first": ways[0].name,
         "ways": {way.name: way.settings for way in ways},
+        "refiners": {
+            way.name: {**refiner.settings, "weights": weights(refiner.name, refiner.model)}
+            for way in ways
+            if (refiner := way.refiner) is not None
+        },
         "left out": left_out,
         **({} if SETS in left_out else {"references": arguments.references, "dataset": own["dataset"]}),
         "feature": own["feature"],
@@ -253,4 +325,5 @@ def _command(arguments: argparse.Namespace) -> str:
     for option, values in (("--class", arguments.classes or ()), ("--way", arguments.ways)):
         for value in values:
             words += [option, value]
+    words += ["--published"] * arguments.published
     return shlex.join(words)

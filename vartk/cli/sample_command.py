@@ -38,6 +38,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="of the first image, counting up from it (default: 0)",
     )
     parser.add_argument(
+        "--refiner",
+        metavar="MODEL",
+        help="a smaller model of the same tokenizer, which draws the scales after the first ones (CoDe)",
+    )
+    parser.add_argument(
+        "--draft",
+        type=whole_number(0, 10**9),
+        metavar="N",
+        help="with --refiner: the scales that the first model draws",
+    )
+    parser.add_argument(
         "--format",
         choices=("png", "npz"),
         default="png",
@@ -50,6 +61,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         parser,
         "vartk sample runs/transformer --out samples",
         "vartk sample runs/transformer guidance.scale=3 --class 2,5 --count 16 --seed 0 --out more",
+        "vartk sample var-d30 --refiner var-d16 --draft 8 --class 207 --out golden",
     )
     parser.set_defaults(run=run)
 
@@ -66,6 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
     refuse_existing(arguments.out)
     settings = parse_overrides(arguments.overrides).values
     model = load(arguments.model, device=arguments.device)
+    refiner = arguments.refiner and load(arguments.refiner, device=arguments.device)
     labels = class_labels(arguments.classes, model.classes)
     with bars() as add_bar:
         made = sample_to_folder(
@@ -77,6 +90,8 @@ def run(arguments: argparse.Namespace) -> int:
             settings=settings,
             file_format=arguments.format,
             add_bar=add_bar,
+            refiner=refiner,
+            draft=arguments.draft,
         )
     text = f"{counted(made['count'], 'image')}: {arguments.out}\ngrid: {arguments.out / 'grid.png'}"
     terminal.result(made, arguments.json, text)

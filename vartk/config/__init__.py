@@ -19,7 +19,7 @@ from .schema import (
     TokenizerTraining,
     TransformerTraining,
 )
-from .sources import load_layers, nest, parse_overrides, read_yaml
+from .sources import load_layers, nest, parse_overrides, read_yaml, with_preset
 
 __all__ = [
     "AUTO",
@@ -49,4 +49,5 @@ __all__ = [
     "parse_overrides",
     "plain",
     "read_yaml",
+    "with_preset",
 ]

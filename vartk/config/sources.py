@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +10,68 @@ from vartk_registry import Plugins, VartkError, suggestion
 
 from .compose import Layer
 
+SAMPLING = "sampling"
+"""The one key of a preset of sampling."""
 
-def load_layers(name: str, plugins: Plugins, seen: tuple[str, ...] = ()) -> list[Layer]:
+PRESET = "preset"
+"""The setting of sampling that names one."""
+
+
+def load_layers(name: str, plugins: Plugins) -> list[Layer]:
     """Return the layers of a preset or a YAML file, those that it `extends` first.
 
     Args:
         name: a preset's name, a YAML file, or a folder that holds `config.yaml` (a training run).
 
     Raises:
-        VartkError: no such preset or file, invalid YAML, or files that extend each other in a circle.
+        VartkError: no such preset or file, invalid YAML, files that extend each other in a circle, or a
+            preset of sampling, which says nothing of a model.
     """
+    layers = _layers(name, plugins)
+    if name in plugins.presets and _keys(layers) == {SAMPLING}:
+        raise VartkError(
+            f"the preset {name} says how images are sampled, and nothing of a model or its training; give it "
+            f"beside a model, as in `vartk sample MODEL {PRESET}={name}`, or in a file of your own, as in "
+            f"extends: [demo, {name}]"
+        )
+    return layers
+
+
+def with_preset(settings: Layer, plugins: Plugins) -> list[Layer]:
+    """Return the layer of settings of sampling; under it those of the preset that its `preset` names.
+
+    Raises:
+        VartkError: no such preset or file, or it sets anything but sampling.
+    """
+    if PRESET not in settings.values:
+        return [settings]
+    name = str(settings.values[PRESET])
+    layers = _layers(name, plugins)
+    keys = _keys(layers)
+    if keys != {SAMPLING}:
+        known = ", ".join(each for each in plugins.presets if _keys(_layers(each, plugins)) == {SAMPLING})
+        others = ", ".join(sorted(keys - {SAMPLING})) or "nothing"
+        raise VartkError(
+            f"{settings.source}: {PRESET}={name} is no preset of sampling: it sets {others}, where the key "
+            f"{SAMPLING} should be all. Presets of sampling: {known}"
+        )
+    own = {key: value for key, value in settings.values.items() if key != PRESET}
+    return [*(_sampling(layer) for layer in layers if layer.values), Layer(settings.source, own)]
+
+
+def _sampling(layer: Layer) -> Layer:
+    values = layer.values[SAMPLING]
+    if not isinstance(values, Mapping):
+        raise VartkError(f"{layer.source}: {SAMPLING} holds keys and cannot be {values!r}")
+    return Layer(layer.source, values)
+
+
+def _keys(layers: Sequence[Layer]) -> set[str]:
+    return {key for layer in layers for key in layer.values}
+
+
+def _layers(name: str, plugins: Plugins, seen: tuple[str, ...] = ()) -> list[Layer]:
+    """Return the layers of `load_layers`, whatever they set."""
     if name in seen:
         raise VartkError(f"configurations extend each other in a circle: {' -> '.join((*seen, name))}")
     path = Path(name)
@@ -38,7 +90,7 @@ def load_layers(name: str, plugins: Plugins, seen: tuple[str, ...] = ()) -> list
     parents = [extends] if isinstance(extends, str) else extends
     if not isinstance(parents, list) or not all(isinstance(parent, str) for parent in parents):
         raise VartkError(f"{source}: extends must be a name or a list of names, not {extends!r}")
-    inherited = [layer for parent in parents for layer in load_layers(parent, plugins, (*seen, name))]
+    inherited = [layer for parent in parents for layer in _layers(parent, plugins, (*seen, name))]
     return [*inherited, Layer(source, values)]
 
 

@@ -48,6 +48,7 @@ class Chain:
     def __init__(self, parts: Sequence[CacheStrategy]) -> None:
         self._parts = parts
         self.lossless = all(part.lossless for part in parts)
+        self.seams = frozenset().union(*map(_seams, parts))
 
     def steps(self, schedule: Schedule) -> int:
         """Return the fewest scales that a part has generated."""

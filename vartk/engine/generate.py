@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -113,15 +113,21 @@ def generate(
     condition: Condition,
     null: Condition,
     recipe: Recipe,
-) -> Iterator[ScaleState]:
+    drafted: Sequence[ScaleState] = (),
+) -> Generator[ScaleState, None, None]:
     """Yield a generation scale by scale.
 
     The consumer may assign a state's `vectors` before it asks for the next scale. `condition` and `null`
     have one entry an image; with guidance they run as one batch, conditional half first.
+
+    `drafted` are the first scales, as another transformer has drawn them; this one takes them in, through
+    its cache, and yields those that follow.
     """
     schedule, steps, batch = recipe.schedule, len(recipe.schedule), len(condition)
     generated = recipe.cache.steps(schedule)
     guided_steps = recipe.guided_steps
+    if guided_steps <= len(drafted):  # no scale that is left to draw is guided
+        guided_steps = 0
     if guided_steps:
         condition = _concatenated(condition, null)
     device = condition.vector.device
@@ -137,14 +143,17 @@ def generate(
             inputs = torch.cat((inputs, inputs))
         with recipe.precision.autocast(device):
             logits = session.step(inputs).float()
-        if guided:
-            conditional, unconditional = logits.split(batch)
-            weight = recipe.guidance.weight(step, steps)
-            logits = recipe.guidance.mix(conditional, unconditional, weight)
-        draw = recipe.sampler(logits, step, steps, recipe.random)
-        held = session.cache.nbytes()
-        state = ScaleState(step, draw, f_hat, tokenizer, schedule, recipe.precision, held)
-        yield state
+        if step < len(drafted):
+            state = drafted[step]
+        else:
+            if guided:
+                conditional, unconditional = logits.split(batch)
+                weight = recipe.guidance.weight(step, steps)
+                logits = recipe.guidance.mix(conditional, unconditional, weight)
+            draw = recipe.sampler(logits, step, steps, recipe.random)
+            held = session.cache.nbytes()
+            state = ScaleState(step, draw, f_hat, tokenizer, schedule, recipe.precision, held)
+            yield state
         f_hat = state.f_hat
         if step + 1 < generated:
             inputs = tokenizer.next_input(f_hat, step + 1, schedule)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from numbers import Integral, Real
 from typing import Any
 
@@ -13,11 +14,12 @@ from torch import nn
 from vartk_registry import Plugins, VartkError
 from vartk_registry.interfaces import CacheStrategy, Schedule, Tokenizer
 
-from ..config import OWN, Layer, ModelConfig, SamplingConfig, Slot, compose, nest, plain
+from ..config import OWN, Layer, ModelConfig, SamplingConfig, Slot, compose, nest, plain, with_preset
 from .attention import build_attention
 from .build import Predictor, build_schedule, grid
 from .cache import build_cache
 from .codes import check_codes, latents, teacher_inputs
+from .collaborative import Handover, hand_over
 from .generate import Recipe, ScaleState, generate
 from .inference.copies import Inference, prepared
 from .inference.decoding import decoded
@@ -33,7 +35,7 @@ class Samples:
         images: [N, 3, H, W] in [0, 1].
         codes: for each scale [N, h*w, *shape].
         seeds: of each image.
-        sampling: every setting, with the defaults filled in.
+        sampling: every setting, with the defaults filled in; with a refiner, the drafter's.
     """
 
     images: torch.Tensor
@@ -135,28 +137,41 @@ class Model:
         attend = build_attention(self.config.sampling.attention, self.plugins.registry)
         return predictor(inputs, conditions, schedule, attend)
 
-    def sample(self, labels: Any, *, seed: int | Sequence[int] = 0, **settings: Any) -> Samples:
+    def sample(
+        self,
+        labels: Any,
+        *,
+        seed: int | Sequence[int] = 0,
+        refiner: Model | None = None,
+        draft: int | None = None,
+        **settings: Any,
+    ) -> Samples:
         """Sample an image a label.
 
         Args:
             labels: class indices or names, or prompts: whatever the conditioner takes, one an image.
             seed: of the first image, the others counting up from it; or one seed an image.
+            refiner: a model that draws the scales after the first `draft` (CoDe, arXiv 2411.17787); it has
+                the same tokenizer, schedule and classes. Each model has its own defaults; `settings` are
+                for both.
+            draft: scales that this model draws, from 0 to all.
             settings: instead of the model's defaults: `guidance` (a number sets its scale; a name or a
                 mapping swaps the component), `sampler`, `top_k`, `top_p`, `temperature`,
                 `smooth=True` (gumbel_smooth), `cache`, `attention`, `schedule` (also a `Schedule` or a
-                list of grids), `random` ("per_image", "shared"), `batch`, or any dotted key of
-                `SamplingConfig`.
+                list of grids), `random` ("per_image", "shared"), `batch`, `preset` (a preset of sampling or
+                a YAML file, under the other settings), or any dotted key of `SamplingConfig`.
 
         Raises:
-            VartkError: a setting or a label is unknown or out of range.
+            VartkError: a setting or a label is unknown or out of range, or the refiner does not fit.
         """
         sampling = self.sampling(**settings)
         conditions = self.parse(labels)
         seeds = seeds_of(seed, len(conditions))
+        handover = hand_over(self, refiner, draft, settings)
         images, codes = [], []
         for start in range(0, len(conditions), sampling.batch):
             rows = slice(start, start + sampling.batch)
-            states = list(self._stream(conditions[rows], seeds[rows], sampling))
+            states = list(self._stream(conditions[rows], seeds[rows], sampling, handover))
             images.append(states[-1].images.cpu())
             codes.append([state.codes.cpu() for state in states])
         return Samples(
@@ -172,24 +187,31 @@ class Model:
         *,
         seed: int | Sequence[int] = 0,
         strategy: CacheStrategy | None = None,
+        refiner: Model | None = None,
+        draft: int | None = None,
         **settings: Any,
     ) -> Iterator[ScaleState]:
         """Yield one batch's generation scale by scale; arguments as for `sample`.
 
         A state has the scale's `codes` and the `images` made so far; assign to its `vectors` to edit.
-        `strategy` takes the place of the cache that the settings name.
+        `strategy` takes the place of the cache that the settings name; a refiner keeps its own.
         """
         conditions = self.parse(labels)
         sampling = self.sampling(**settings)
-        yield from self._stream(conditions, seeds_of(seed, len(conditions)), sampling, strategy)
+        handover = hand_over(self, refiner, draft, settings)
+        yield from self._stream(conditions, seeds_of(seed, len(conditions)), sampling, handover, strategy)
 
     def sampling(self, **settings: Any) -> SamplingConfig:
         """Return the model's sampling defaults with `settings` (see `sample`) merged in."""
         return self.merged_sampling(Layer("sample", settings))
 
     def merged_sampling(self, *layers: Layer) -> SamplingConfig:
-        """Return the model's sampling defaults with layers of settings merged in, the last one winning."""
+        """Return the model's sampling defaults with layers of settings merged in, the last one winning.
+
+        The preset that a layer's `preset` names lies under the other settings of that layer.
+        """
         given = [nest(self._long_names(layer.values), layer.source) for layer in layers]
+        given = [each for layer in given for each in with_preset(layer, self.plugins)]
         own = Layer("model", plain(self.config.sampling))
         return compose(SamplingConfig, [own, *given], self.plugins, self.config.calibration).config
 
@@ -220,15 +242,37 @@ class Model:
         conditions: torch.Tensor,
         seeds: list[int],
         sampling: SamplingConfig,
+        handover: Handover | None = None,
         strategy: CacheStrategy | None = None,
     ) -> Iterator[ScaleState]:
-        predictor, inference = self._predictor(), self._prepared(sampling)
         recipe = self.recipe(sampling, seeds)
         if strategy is not None:
             recipe = replace(recipe, cache=strategy)
+        states = self._generation(conditions, sampling, recipe)
+        if handover is None:
+            yield from states
+            return
+        drafted = []
+        for state in islice(states, handover.draft):
+            drafted.append(state)
+            yield state
+        states.close()  # and with it the drafter's keys and values
+        refiner = handover.refiner
+        rest = replace(refiner.recipe(handover.sampling, seeds), random=recipe.random)
+        if handover.draft < rest.cache.steps(rest.schedule):
+            yield from refiner._generation(conditions, handover.sampling, rest, drafted)
+
+    def _generation(
+        self,
+        conditions: torch.Tensor,
+        sampling: SamplingConfig,
+        recipe: Recipe,
+        drafted: Sequence[ScaleState] = (),
+    ) -> Generator[ScaleState, None, None]:
+        predictor, inference = self._predictor(), self._prepared(sampling)
         condition = predictor.conditioner(conditions)
         null = predictor.conditioner(predictor.conditioner.null(len(conditions)).to(self.device))
-        yield from generate(inference.tokenizer, inference.transformer, condition, null, recipe)
+        return generate(inference.tokenizer, inference.transformer, condition, null, recipe, drafted)
 
     def _prepared(self, sampling: SamplingConfig) -> Inference:
         """Return the modules for inference: the last call's, if settings and weights are as they were."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,7 +20,6 @@ from ..config import SamplingConfig, plain
 from ..engine.evaluation import Seen, set_distances
 from ..engine.model import Model
 from ..engine.training.quality import SMALLEST_SSIM
-from ..hub import load
 from ..images import to_uint8
 from .compare_files import Kept
 from .sample import Bar
@@ -29,11 +29,33 @@ Settings = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
+class Refiner:
+    """The model that a way goes over to (collaborative decoding).
+
+    Attributes:
+        name: what it was opened by.
+        draft: the scales that are drawn before.
+        sampling: its settings, which are its own where the way has none.
+    """
+
+    name: str
+    model: Model
+    draft: int
+    sampling: SamplingConfig
+
+    @property
+    def settings(self) -> Settings:
+        """Which model, after how many scales, and every setting."""
+        return {"model": self.name, "draft": self.draft, "sampling": plain(self.sampling)}
+
+
+@dataclass(frozen=True, slots=True)
 class Way:
     """A way to sample, by its name on screen and in files."""
 
     name: str
     sampling: SamplingConfig
+    refiner: Refiner | None = None
 
     @property
     def settings(self) -> Settings:
@@ -49,7 +71,7 @@ class Batch:
         images: uint8 [B, 3, H, W].
         codes: of each scale that was generated, [B, n, *shape].
         seconds: of the transformer (with guidance, draws and accumulation), and of the decoder.
-        cache_bytes: the most that the cache held after a scale.
+        cache_bytes: the most that was held of keys and values after a scale was drawn.
     """
 
     images: torch.Tensor
@@ -75,12 +97,24 @@ class Batch:
         return cls(tensors["images"], codes, (transformer, decoder), int(tensors["cache_bytes"]))
 
 
-def sample_timed(model: Model, labels: Sequence[Any], seeds: Sequence[int], settings: Settings) -> Batch:
-    """Sample a batch, and take the time of both stages."""
+def configured(model: Model, sampling: SamplingConfig) -> Model:
+    """Return another model on the same modules, whose defaults are these settings."""
+    config = replace(model.config, sampling=sampling)
+    return Model(config, model.tokenizer, model.schedule, model.predictor, model.plugins)
+
+
+def sample_timed(
+    model: Model,
+    labels: Sequence[Any],
+    seeds: Sequence[int],
+    refiner: Model | None = None,
+    draft: int | None = None,
+) -> Batch:
+    """Sample a batch by the models' defaults, and take the time of both stages."""
     device, codes, held = model.device, [], 0
     finish(device)
     start = time.perf_counter()
-    for state in model.stream(labels, seed=seeds, **settings):
+    for state in model.stream(labels, seed=seeds, refiner=refiner, draft=draft):
         codes.append(state.codes)
         held = max(held, state.cache_bytes)
     finish(device)
@@ -92,17 +126,22 @@ def sample_timed(model: Model, labels: Sequence[Any], seeds: Sequence[int], sett
 
 
 def sample_once(
-    name: str, labels: Sequence[Any], seeds: Sequence[int], settings: Settings, device: str
+    labels: Sequence[Any],
+    seeds: Sequence[int],
+    models: Sequence[tuple[Callable[[], Model], SamplingConfig]],
+    draft: int | None,
 ) -> None:
-    """Load a model and sample a batch: the memory of this is measured."""
-    sample_timed(load(name, device=device), labels, seeds, settings)
+    """Open a model, and a refiner if there is one, and sample a batch: the memory of this is measured."""
+    model, *refiners = [configured(open_model(), sampling) for open_model, sampling in models]
+    sample_timed(model, labels, seeds, next(iter(refiners), None), draft)
 
 
 class Comparison:
-    """Several ways to sample with one model.
+    """Several ways to sample with one model, or with another one that goes on.
 
     Args:
-        name: what the model was loaded by.
+        name: what the model was opened by; open_model: opens it, in another process too.
+        open_refiner: opens a way's refiner by its name, there.
         ways: their batch is the first one's; the others are compared with the first.
         labels: of the images, one each; seed: of the first one, the others counting up from it.
         kept: where finished batches are; those that are there are not sampled again.
@@ -111,6 +150,8 @@ class Comparison:
     def __init__(
         self,
         name: str,
+        open_model: Callable[[], Model],
+        open_refiner: Callable[[str], Model],
         model: Model,
         ways: Sequence[Way],
         labels: Sequence[Any],
@@ -119,13 +160,15 @@ class Comparison:
         add_bar: Callable[[str, int], Bar],
     ) -> None:
         self.name = name
+        self.open_model = open_model
+        self.open_refiner = open_refiner
         self.model = model
         self.ways = ways
         self.labels = labels
         self.seeds = [seed + index for index in range(len(labels))]
         self.kept = kept
         self.add_bar = add_bar
-        self._models: dict[tuple[str, bool], Model] = {}
+        self._models: dict[tuple[int, str, bool], Model] = {}
 
     @property
     def batch(self) -> int:
@@ -164,8 +207,11 @@ class Comparison:
         bar = self.add_bar("memory", len(self.ways))
         for done, way in enumerate(self.ways, 1):
             if self.kept.memory(way.name) is None:
-                first = slice(self.batch)
-                work = self.name, self.labels[first], self.seeds[first], way.settings, str(self.model.device)
+                models, draft = [(self.open_model, way.sampling)], None
+                if way.refiner is not None:
+                    models.append((partial(self.open_refiner, way.refiner.name), way.refiner.sampling))
+                    draft = way.refiner.draft
+                work = self.labels[: self.batch], self.seeds[: self.batch], models, draft
                 try:
                     found: int | str = peak_memory(self.model.device, sample_once, *work)
                 except Failed as error:
@@ -241,6 +287,7 @@ class Comparison:
         row = {
             "name": way.name,
             "sampling": way.settings,
+            **({} if way.refiner is None else {"refiner": way.refiner.settings}),
             "seconds_per_image": asdict(spread(both)),
             "transformer_seconds": spread(transformer).median,
             "decoder_seconds": spread(decoder).median,
@@ -253,17 +300,25 @@ class Comparison:
 
     def _sample(self, way: Way, start: int) -> Batch:
         rows = self._rows(start)
-        chosen = way.sampling
-        # ways of one precision share its copies of the weights; another's would take their place
-        copies = chosen.precision, chosen.compile
-        if copies not in self._models:
-            own = self.model
-            self._models[copies] = Model(own.config, own.tokenizer, own.schedule, own.predictor, own.plugins)
         labels, seeds = ([of[row] for row in rows] for of in (self.labels, self.seeds))
+        model, refiner, draft = self._ready(self.model, way.sampling), None, None
+        if way.refiner is not None:
+            refiner, draft = self._ready(way.refiner.model, way.refiner.sampling), way.refiner.draft
         try:
-            return sample_timed(self._models[copies], labels, seeds, way.settings)
+            return sample_timed(model, labels, seeds, refiner, draft)
         except VartkError as error:
             raise VartkError(f"{way.name}: {error}") from error
+
+    def _ready(self, model: Model, sampling: SamplingConfig) -> Model:
+        """Return a model with a way's settings.
+
+        Ways of one precision share its copies of the weights; another's would take their place.
+        """
+        copies = id(model), sampling.precision, sampling.compile
+        if copies not in self._models:
+            self._models[copies] = configured(model, sampling)
+        self._models[copies].config.sampling = sampling
+        return self._models[copies]
 
     def _rows(self, start: int) -> range:
         return range(start, min(start + self.batch, len(self.labels)))

@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from html import escape
 from typing import Any
 
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from ..bench.svg import COLOURS, GREY, GRID, document, text
+from ..bench.svg import GREY, GRID, document, text
 from ..images import enlarged, tile, to_pil
 from .evaluation_report import SET_NAMES
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 480, 360, 68, 24, 44, 52
-"""Of one chart, and the room around its axes."""
-TICKS, LINE = 5, 14
+LEFT, TOP, BOTTOM = 68, 44, 52
+"""Of one chart, the room around its axes."""
+PLOT, LEAST, LEADER = 460, 264, 48
+"""Of one chart, the width and the least height between the axes, and the room for lines to the names."""
+TICKS, LINE = 5, 16
 """Of an axis its ticks, and pixels between two names."""
+LETTERS, LETTER = 36, 7
+"""Of a name, how many are shown, and the pixels that one takes."""
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555")
+"""Told apart whatever colours one sees: those of Okabe and Ito without yellow, and grey."""
+SHAPES = (
+    "M-5,0 a5,5 0 1,0 10,0 a5,5 0 1,0 -10,0 z",
+    "M-4.5,-4.5 h9 v9 h-9 z",
+    "M0,-5.5 L5.5,4.5 H-5.5 z",
+    "M0,-6 L6,0 L0,6 L-6,0 z",
+    "M0,5.5 L5.5,-4.5 H-5.5 z",
+)
+"""Markers: with seven colours, 35 ways that differ in both."""
 SHOWN = 8
 """Images of each way in a picture, at most."""
 
@@ -24,18 +39,20 @@ Point = tuple[str, float, float]
 
 
 def pareto(result: Mapping[str, Any]) -> str:
-    """Return an SVG of quality against seconds and against the bytes of the cache, an image each."""
+    """Return an SVG of quality against seconds and, below, against the bytes of the cache, an image each."""
     label, errors = quality(result)
     parts: list[str] = []
     costs = (
         ("seconds per image", lambda way: way["seconds_per_image"]["median"]),
         ("KV cache per image, MiB", lambda way: way["cache_bytes_per_image"] / 2**20),
     )
+    height = max(LEAST, LINE * len(errors)) + TOP + BOTTOM
     for index, (cost, of) in enumerate(costs):
         ways = {way["name"]: of(way) for way in result["ways"] if way["name"] in errors}
         points = [(name, x, errors[name]) for name, x in ways.items()]
-        parts += _chart(points, cost, label, index * WIDTH)
-    return document(parts, len(costs) * WIDTH, HEIGHT)
+        parts += _chart(points, cost, label, index * height, height)
+    letters = max((min(len(name), LETTERS) for name in errors), default=0)
+    return document(parts, LEFT + PLOT + LEADER + 30 + letters * LETTER, len(costs) * height)
 
 
 def quality(result: Mapping[str, Any]) -> tuple[str, dict[str, float]]:
@@ -64,46 +81,69 @@ def front(points: Sequence[Point]) -> list[Point]:
     return best
 
 
-def _chart(points: Sequence[Point], x_label: str, y_label: str, left: float) -> Iterator[str]:
-    """Yield the parts of a chart: costs from 0, quality around what there is."""
+def _chart(points: Sequence[Point], x_label: str, y_label: str, top: float, height: float) -> Iterator[str]:
+    """Yield the parts of a chart: costs from 0, quality around what there is, names beside it."""
     ys = [y for _, _, y in points] or [0.0]
     x_high = 1.15 * max((x for _, x, _ in points), default=0) or 1.0
     margin = 0.2 * (max(ys) - min(ys)) or 0.1 * abs(max(ys)) or 1.0
     y_low, y_high = min(ys) - margin, max(ys) + margin
-    start, end, base = left + LEFT, left + WIDTH - RIGHT, HEIGHT - BOTTOM
+    start, end, first, base = LEFT, LEFT + PLOT, top + TOP, top + height - BOTTOM
 
     def place(x: float, y: float) -> tuple[float, float]:
-        return start + (end - start) * x / x_high, base - (base - TOP) * (y - y_low) / (y_high - y_low)
+        return start + (end - start) * x / x_high, base - (base - first) * (y - y_low) / (y_high - y_low)
 
     for i in range(TICKS):
         x, y = x_high * i / (TICKS - 1), y_low + (y_high - y_low) * i / (TICKS - 1)
         across, up = place(x, y)
-        yield f'<line x1="{across:.1f}" x2="{across:.1f}" y1="{TOP}" y2="{base}" stroke="{GRID}"/>'
+        yield f'<line x1="{across:.1f}" x2="{across:.1f}" y1="{first}" y2="{base}" stroke="{GRID}"/>'
         yield f'<line x1="{start}" x2="{end}" y1="{up:.1f}" y2="{up:.1f}" stroke="{GRID}"/>'
         yield text(across, base + 17, f"{x:.3g}", "middle")
         yield text(start - 6, up + 4, f"{y:.3g}", "end")
     yield text((start + end) / 2, base + 38, x_label, "middle")
-    yield text(start, TOP - 16, f"{y_label}: less is better", size=13)
+    yield text(start, first - 16, f"{y_label}: less is better", size=13)
     path = " ".join("{:.1f},{:.1f}".format(*place(x, y)) for _, x, y in front(points))
     yield f'<polyline points="{path}" fill="none" stroke="{GREY}" stroke-dasharray="4 3"/>'
-    order = sorted(enumerate(points), key=lambda item: -item[1][2])
-    rows = _apart([place(x, y)[1] + 4 for _, (_, x, y) in order], base)
+    order = sorted(enumerate(points), key=lambda item: (-item[1][2], -item[1][1]))
+    rows = _apart([place(x, y)[1] for _, (_, x, y) in order], first, base)
+    lines, markers = [], []
     for (index, (name, x, y)), row in zip(order, rows, strict=True):
         across, up = place(x, y)
-        colour = COLOURS[index % len(COLOURS)]
-        yield f'<circle cx="{across:.1f}" cy="{up:.1f}" r="5" fill="{colour}" fill-opacity="0.8"/>'
-        beside = (across - 9, "end") if across > (start + end) / 2 else (across + 9, "start")
-        yield text(beside[0], row, name, beside[1], colour)
+        colour, beside = COLOURS[index % len(COLOURS)], end + LEADER
+        lines.append(
+            f'<line x1="{across:.1f}" x2="{beside}" y1="{up:.1f}" y2="{row:.1f}" stroke="{colour}" '
+            'stroke-opacity="0.6"/>'
+        )
+        markers += [_marker(index, at, name) for at in ((across, up), (beside, row))]
+        shown = name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…"
+        markers.append(text(beside + 10, row + 4, shown))
+    yield from (*lines, *markers)
 
 
-def _apart(rows: Sequence[float], lowest: float) -> list[float]:
-    """Return places of names, from the top down, of which none lies on another or below the lowest."""
-    down: list[float] = []
+def _marker(index: int, place: tuple[float, float], name: str) -> str:
+    """Return the shape and the colour of a way at a place; the name shows under the mouse."""
+    shape, colour = SHAPES[index % len(SHAPES)], COLOURS[index % len(COLOURS)]
+    return (
+        f'<path transform="translate({place[0]:.1f} {place[1]:.1f})" d="{shape}" fill="{colour}" '
+        f'fill-opacity="0.8" stroke="white"><title>{escape(name)}</title></path>'
+    )
+
+
+def _apart(rows: Sequence[float], highest: float, lowest: float) -> list[float]:
+    """Return places of names, from the top down, near those wanted, within bounds, and `LINE` apart."""
+    groups: list[list[float]] = []  # each of the rows that it moves together
     for row in rows:
-        down.append(max(row, down[-1] + LINE) if down else row)
-    return [
-        min(row, lowest - LINE * after) for after, row in zip(reversed(range(len(down))), down, strict=True)
-    ]
+        groups.append([row])
+        while len(groups) > 1 and _first(groups[-2], highest, lowest) + LINE * len(groups[-2]) > _first(
+            groups[-1], highest, lowest
+        ):
+            groups[-2:] = [groups[-2] + groups[-1]]
+    return [_first(group, highest, lowest) + LINE * i for group in groups for i in range(len(group))]
+
+
+def _first(group: Sequence[float], highest: float, lowest: float) -> float:
+    """Return the place of the first of some rows that stand `LINE` apart around their middle."""
+    span = LINE * (len(group) - 1)
+    return min(max(sum(group) / len(group) - span / 2, highest), lowest - span)
 
 
 def strip(images: torch.Tensor) -> torch.Tensor:

@@ -117,11 +117,23 @@ def protocol(result: Mapping[str, Any]) -> str:
         f"{counted(result['threads'], 'thread')}; {versions}.",
         "After a warm-up, each batch is sampled in every way before the next one: seconds are medians over "
         "full batches. The transformer's hold guidance, draws and the tokenizer's accumulation. KV is the "
-        "most that the cache holds after a scale, for both halves of guidance. Peak memory is "
+        "most that the cache holds after a scale is drawn, for both halves of guidance. Peak memory is "
         f"{result['memory']}.",
         f"Images are rounded to 8 bits and compared with those of {first}; codes of scales that are not "
         "generated count as different, and PSNR is the mean over the images that differ.",
     ]
+    if any("refiner" in way for way in result["ways"]):
+        parts.append(
+            "A way with a refiner goes over to that model after the scales of its draft; its transformer's "
+            "seconds are those of both, and its KV is the model's that holds more, for one is freed before "
+            "the other begins."
+        )
+    if result["weights"] == "random":
+        parts.append(
+            "The weights are random, the same in every run: seconds, bytes and memory are those of any "
+            "weights (but for a cache that keeps keys by what they are); codes and images say how far a way "
+            "departs from what the first one computes, not how good its images are."
+        )
     if real:
         parts.append(
             f"Distances between sets are from {real['m']} training images, drawn at random; `real images` "
@@ -131,11 +143,15 @@ def protocol(result: Mapping[str, Any]) -> str:
 
 
 def _settings(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield each way with its settings: all of the first, of the others those that differ."""
+    """Yield each way with its settings: all of the first, of the others and of refiners those that differ."""
     first = dict(leaves(result["ways"][0]["sampling"]))
     for index, way in enumerate(result["ways"]):
         own = dict(leaves(way["sampling"]))
         shown = {key: value for key, value in own.items() if not index or first.get(key) != value}
+        if refiner := way.get("refiner"):
+            theirs = dict(leaves(refiner["sampling"]))
+            differ = {f"refiner.{k}": v for k, v in theirs.items() if own.get(k) != v}
+            shown = {"refiner": refiner["model"], "draft": refiner["draft"], **shown, **differ}
         yield way["name"], " ".join(f"{k.removesuffix('.name')}={v}" for k, v in shown.items()) or "the same"
 
 

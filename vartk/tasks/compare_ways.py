@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from vartk_registry import VartkError
 
 from ..config import Layer, parse_overrides
+from ..engine.collaborative import hand_over
 from ..engine.model import Model
-from .compare import Way
+from ..hub import load
+from .compare import Refiner, Way, configured
 from .compare_files import file_name
 
 FULL = "full"
@@ -20,28 +23,39 @@ FULL = "full"
 _NAME = re.compile(r"\w[\w.+-]*")
 
 
-def parse_ways(model: Model, shared: Layer, caches: str | None, ways: Sequence[str]) -> list[Way]:
+def parse_ways(
+    model: Model,
+    shared: Layer,
+    caches: str | None,
+    ways: Sequence[str],
+    open_refiner: Callable[[str], Model] = load,
+) -> list[Way]:
     """Return the ways that were asked for, all of them checked.
 
     Args:
         shared: settings of sampling that all ways have.
         caches: cache strategies as a YAML list without its brackets; a way for each: a name, a chain of
             names in brackets, or a name with parameters as a mapping. None is `full` alone.
-        ways: "NAME: key=value ..." each, settings beside those of the first way.
+        ways: "NAME: key=value ..." each, settings beside those of the first way, and `refiner=MODEL draft=N`
+            for another model that draws the scales after the first N.
+        open_refiner: opens such a model, once in this process.
 
     Raises:
-        VartkError: a name or a setting is unknown or out of range; or two ways have one name.
+        VartkError: a name or a setting is unknown or out of range; a refiner does not fit; or two ways have
+            one name.
     """
     if "cache" in shared.values:
         raise VartkError(
             "the caches are named by --cache A,B here, and by --way 'NAME: cache=A cache.KEY=VALUE'"
         )
     asked = _caches(FULL if caches is None else caches)
-    named = {name: [Layer(f"--cache {name}", {"cache": cache})] for name, cache in asked}
+    named = {name: [Layer(f"--cache {name}", {"cache": chosen})] for name, chosen in asked}
     first = next(iter(named.values()))
-    layers = [*named.items()]
-    layers += [(own.source.removeprefix("--way "), [*first, own]) for own in map(_way, ways)]
-    found = [_checked(Way(name, model.merged_sampling(shared, *own)), model) for name, own in layers]
+    opened = functools.cache(open_refiner)  # each of them once
+    found = [_built(model, name, [shared, *own]) for name, own in named.items()]
+    for own, refiner, draft in map(_way, ways):
+        name = own.source.removeprefix("--way ")
+        found.append(_built(model, name, [shared, *first, own], refiner, draft, opened))
     files = [file_name(way.name).lower() for way in found]
     for index, way in enumerate(found):
         if files[index] in files[:index]:
@@ -51,13 +65,27 @@ def parse_ways(model: Model, shared: Layer, caches: str | None, ways: Sequence[s
     return found
 
 
-def _checked(way: Way, model: Model) -> Way:
-    """Return a way whose parts can be built here."""
+def _built(
+    model: Model,
+    name: str,
+    layers: Sequence[Layer],
+    refiner: str | None = None,
+    draft: int | None = None,
+    opened: Callable[[str], Model] = load,
+) -> Way:
+    """Return a way whose parts can be built here, and whose models fit."""
+    sampling = model.merged_sampling(*layers)
     try:
-        model.recipe(way.sampling, [0])
+        model.recipe(sampling, [0])
+        other = None if refiner is None else opened(refiner)
+        theirs = None if other is None else configured(other, other.merged_sampling(*layers))
+        handover = hand_over(configured(model, sampling), theirs, draft, {})
     except VartkError as error:
-        raise VartkError(f"{way.name}: {error}") from error
-    return way
+        raise VartkError(f"{name}: {error}") from error
+    if refiner is None or other is None or handover is None:
+        return Way(name, sampling)
+    other.tokenizer = model.tokenizer  # its equal, which each batch would compare again
+    return Way(name, sampling, Refiner(refiner, other, handover.draft, handover.sampling))
 
 
 def _caches(text: str) -> Iterator[tuple[str, Any]]:
@@ -91,8 +119,8 @@ def _name_of(cache: Any) -> str:
     return ""
 
 
-def _way(text: str) -> Layer:
-    """Return the settings of a --way."""
+def _way(text: str) -> tuple[Layer, str | None, int | None]:
+    """Return the settings of a --way, its refiner's name and the number of scales before that."""
     name, colon, rest = text.partition(":")
     try:
         words = shlex.split(rest)
@@ -104,4 +132,10 @@ def _way(text: str) -> Layer:
             "--way 'half: precision=bf16 guidance.scale=2'"
         )
     source = f"--way {name.strip()}"
-    return Layer(source, parse_overrides(words, source).values)
+    settings = dict(parse_overrides(words, source).values)
+    refiner, draft = settings.pop("refiner", None), settings.pop("draft", None)
+    if refiner is not None and not isinstance(refiner, str):
+        raise VartkError(f"{source}: refiner={refiner!r} is no model; give a name, as in refiner=runs/small")
+    if draft is not None and type(draft) is not int:  # true is an int, too
+        raise VartkError(f"{source}: draft={draft!r} is no number of scales; give one, as in draft=5")
+    return Layer(source, settings), refiner, draft

@@ -38,6 +38,8 @@ def sample_to_folder(
     settings: Mapping[str, Any],
     file_format: str,
     add_bar: Callable[[str, int], Bar],
+    refiner: Model | None = None,
+    draft: int | None = None,
 ) -> dict[str, Any]:
     """Sample images into a new folder: PNG files or an ADM npz, a labelled grid, and `samples.json`.
 
@@ -45,6 +47,7 @@ def sample_to_folder(
         labels: classes, taken in turn; empty for all.
         count: images in all; None for one a class.
         settings: nested keys of the sampling configuration.
+        refiner: draws the scales after the first `draft`, as in `Model.sample`.
 
     Returns what `samples.json` holds.
     """
@@ -60,7 +63,9 @@ def sample_to_folder(
     bar = add_bar("sample", len(indices))
     for start in range(0, len(indices), sampling.batch):
         rows = slice(start, start + sampling.batch)
-        images = sample_batch(model, indices[rows], seeds[rows], settings, bar, start)
+        images = sample_batch(
+            model, indices[rows], seeds[rows], {"refiner": refiner, "draft": draft, **settings}, bar, start
+        )
         shown.extend(images[: max(0, GRID - len(shown))])
         if file_format == "png":
             for index, image in enumerate(images, start):
@@ -84,6 +89,7 @@ def sample_to_folder(
         "labels": indices,
         "seeds": seeds,
         "sampling": plain(sampling),
+        "refiner": refiner and {"draft": draft, "sampling": plain(refiner.sampling(**settings))},
         "versions": {"vartk": __version__, "torch": str(torch.__version__)},
     }
     with whole_file(folder / "samples.json") as aside:
@@ -99,7 +105,10 @@ def sample_batch(
     bar: Bar,
     before: int,
 ) -> torch.Tensor:
-    """Sample one batch, showing each scale, and return its images [B, 3, H, W] in [0, 1]."""
+    """Sample one batch, showing each scale, and return its images [B, 3, H, W] in [0, 1].
+
+    `settings` are arguments of `Model.stream`.
+    """
     for state in model.stream(labels, seed=seeds, **settings):
         h, w = state.schedule.grids[state.step]
         done, scales = state.step + 1, len(state.schedule)

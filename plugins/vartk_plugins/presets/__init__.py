@@ -1,4 +1,4 @@
-"""Named configurations: the official models, and small ones that train on a laptop."""
+"""Named configurations: the official models, small ones that train on a laptop, and ways to sample."""
 
 from pathlib import Path
 
@@ -53,4 +53,11 @@ def vartk_presets() -> list[PresetSpec]:
         )
         for name, summary in small.items()
     ]
+    presets.append(
+        PresetSpec(
+            name="fast",
+            path=_CONFIGS / "fast.yaml",
+            summary="of sampling, as preset=fast: half precision, fewer keys and tokens, less guidance",
+        )
+    )
     return presets

@@ -18,6 +18,12 @@ class VarConfig:
         1, "side of the squares of codes that are one token, on the scales that they tile; 1 is VAR", low=1
     )
     mlp_ratio: float = param(4.0, "hidden width of the feed-forward, in widths", above=0)
+    context: int | None = param(
+        None,
+        "earlier scales that a scale attends to beside itself, in scales; all where not given. 0 is HMAR: "
+        "what came before is in its input alone",
+        low=0,
+    )
     shared_adaln: bool = param(False, "one AdaLN projection for all blocks, with an offset each")
     l2_norm: bool = param(
         True,

@@ -13,10 +13,19 @@ import torch
 from torch import Tensor
 
 from vartk_registry import MaskSpec
-from vartk_registry.interfaces import AttendingState, CachePlan, CacheStrategy, MergingState, Schedule
+from vartk_registry.interfaces import (
+    AttendingState,
+    CachePlan,
+    CacheState,
+    CacheStrategy,
+    MergingState,
+    Schedule,
+)
 from vartk_registry.interfaces.attention import Attend
+from vartk_registry.precision import compute_dtype
 
 from .blocks import Compute
+from .context import start_bounded
 from .patches import packed
 
 if TYPE_CHECKING:
@@ -52,18 +61,20 @@ class VarSession:
         self._head_modulation = model.head_modulate(vector)
         condition = model.block_condition(vector)
         self._modulations = [block.modulate(condition) for block in model.blocks]
-        self.cache = cache.start(
-            CachePlan(
-                schedule=self._tokens,
-                layers=len(model.blocks),
-                batch=len(vector),
-                heads=model.heads,
-                head_dim=model.width // model.heads,
-                scale=model.blocks[0].attention.fixed_scale,
-                dtype=_compute_dtype(model.head.weight),
-                device=vector.device,
-            )
+        plan = CachePlan(
+            schedule=self._tokens,
+            layers=len(model.blocks),
+            batch=len(vector),
+            heads=model.heads,
+            head_dim=model.width // model.heads,
+            scale=model.blocks[0].attention.fixed_scale,
+            dtype=compute_dtype(model.head.weight),
+            device=vector.device,
         )
+        if model.context is None:
+            self.cache: CacheState = cache.start(plan)
+        else:
+            self.cache = start_bounded(cache, plan, model.context)
         self._cache_attends = isinstance(self.cache, AttendingState)
         self._cache_merges = isinstance(self.cache, MergingState)
 
@@ -110,12 +121,12 @@ class VarSession:
         elif self._cache_merges:
             x_BmC = self.cache.merge(layer, branch, self._step, x_BnC, kept_Bm)
         else:
-            x_BmC = x_BnC.gather(1, kept_Bm[..., None].expand(-1, -1, x_BnC.shape[-1]))
+            x_BmC = _taken(x_BnC, kept_Bm)
         return self.cache.restore(layer, branch, self._step, compute(x_BmC), kept_Bm)
 
 
-def _compute_dtype(weight: Tensor) -> torch.dtype:
-    """Return the dtype of keys and values: autocast's where it is on, else the weights'."""
-    device = weight.device.type
-    on = torch.is_autocast_enabled(device)
-    return torch.get_autocast_dtype(device) if on else weight.dtype
+def _taken(x_BnC: Tensor, kept_Bm: Tensor) -> Tensor:
+    """Return tokens by index: rows of one matrix, copied whole, where `gather` goes by elements."""
+    first_B1 = x_BnC.shape[1] * torch.arange(len(x_BnC), device=x_BnC.device)[:, None]
+    rows_BmC = x_BnC.flatten(0, 1).index_select(0, (first_B1 + kept_Bm).flatten())
+    return rows_BmC.unflatten(0, kept_Bm.shape)

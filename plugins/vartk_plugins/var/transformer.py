@@ -51,6 +51,7 @@ class VarTransformer(nn.Module):
         heads: int | None,
         patch: int,
         mlp_ratio: float,
+        context: int | None,
         shared_adaln: bool,
         l2_norm: bool,
         drop_path: float | None,
@@ -68,6 +69,7 @@ class VarTransformer(nn.Module):
                 f"take width={self.width - self.width % self.heads + self.heads}, or other heads"
             )
         self.patch = patch
+        self.context = context
         self.trained = packed(schedule, patch)
         self.space = space
         self.norm_eps = norm_eps
@@ -114,7 +116,7 @@ class VarTransformer(nn.Module):
         first_BmC = vector_BC[:, None].expand(-1, tokens.sizes[0], -1)
         inputs_BmC = self.embed_inputs(inputs, schedule.grids[1:])
         x_BMC = torch.cat((first_BmC, inputs_BmC), dim=1) + self.layout(tokens)
-        attend_masked = partial(attend, mask=MaskSpec.scale_causal(tokens))
+        attend_masked = partial(attend, mask=MaskSpec.scale_causal(tokens, self.context))
         block_condition = self.block_condition(vector_BC)
         for block in self.blocks:
             if self.checkpointing and torch.is_grad_enabled():
@@ -126,7 +128,10 @@ class VarTransformer(nn.Module):
     def begin(
         self, condition: Condition, schedule: Schedule, cache: CacheStrategy, attend: Attend
     ) -> VarSession:
-        """Start a generation, one cached step a scale; see `Transformer.begin` of the interface."""
+        """Start a generation, one cached step a scale; see `Transformer.begin` of the interface.
+
+        With a bounded context, `Unsupported` for a cache that would decide which keys are kept.
+        """
         return VarSession(self, _vector(condition), schedule, cache, attend)
 
     def compile_steps(self, *, dynamic: bool) -> None:

@@ -10,11 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-
-def computing_in(device: torch.device, weight: Tensor) -> torch.dtype:
-    """Return autocast's dtype where it is on, else the weight's."""
-    on = torch.is_autocast_enabled(device.type)
-    return torch.get_autocast_dtype(device.type) if on else weight.dtype
+from vartk_registry.precision import compute_dtype
 
 
 def packs(dtype: torch.dtype, device: torch.device) -> bool:
@@ -50,7 +46,7 @@ class FastLinear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x W^T + b, or its activation."""
-        dtype = computing_in(x.device, self.weight)
+        dtype = compute_dtype(self.weight)
         # torch.compile cannot look into a packed weight
         packed = not torch.compiler.is_compiling() and packs(dtype, x.device)
         weight, bias = self._form(dtype, packed)
@@ -117,7 +113,7 @@ class ChannelsLastConv2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the convolution of x [B, C, H, W]."""
         weight, bias = self.conv.weight, self.conv.bias
-        dtype = computing_in(x.device, weight)
+        dtype = compute_dtype(weight)
         if dtype not in self._forms:
             form = weight.detach().to(dtype, memory_format=torch.channels_last)
             self._forms[dtype] = form, None if bias is None else bias.detach().to(dtype)
