@@ -10,7 +10,7 @@ from vartk_registry.testing import dense_attend
 CACHES = {
     "window": {"share": 1},
     "sink": {"share": 1},
-    "ams_kv": {"c_min": 9, "c_max": 9},
+    "ams_kv": {"c_min": 9, "c_max": 9, "budget": 1},
     "h2o": {"budget": 1},
     "scale_kv": {"budget": 1},
     "hack": {"budget": 1},

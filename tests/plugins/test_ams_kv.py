@@ -20,6 +20,11 @@ FLIPS_AT_4 = [1, 1, 1, 1, -1, -1]
 ALL_BUT_THE_LAST = [[0], [0, 1], [0, 1, 2], [0, 1, 2, 3], [0, 1, 2, 3, 4]]
 
 
+def in_scales(**params):
+    """Build the strategy without a bound on tokens."""
+    return build("ams_kv", budget=1, **params)
+
+
 def tokens(plan, step, value):
     """Return q, and k and v of one value each sample, [B, n, H, D]."""
     shape = (plan.batch, plan.schedule.sizes[step], plan.heads, plan.head_dim)
@@ -48,7 +53,7 @@ def seen(cache, plan, signs, layer=0):
     ],
 )
 def test_evictions(signs, held):
-    assert seen(build("ams_kv"), SIX, signs) == [[], *held]
+    assert seen(in_scales(), SIX, signs) == [[], *held]
 
 
 @pytest.mark.parametrize(
@@ -69,12 +74,12 @@ def test_evictions(signs, held):
     ],
 )
 def test_budgets(params, signs, held):
-    assert seen(build("ams_kv", **params), SIX, signs) == [[], *held]
+    assert seen(in_scales(**params), SIX, signs) == [[], *held]
 
 
 def test_calibrated_layers_are_not_compared():
     plan = plan_of(GRIDS, layers=2)
-    cache = build("ams_kv", demanding=[1])
+    cache = in_scales(demanding=[1])
     assert seen(cache, plan, FLIPS, layer=0)[-1] == [0, 1, 4]
     assert seen(cache, plan, ONES, layer=1)[-1] == [0, 1, 3, 4]
 
@@ -83,15 +88,88 @@ def test_calibrated_layers_are_not_compared():
 def test_the_first_image_decides(first, held):
     others = FLIPS if first is ONES else ONES
     batch = [[a, b, b, b] for a, b in zip(first, others, strict=True)]
-    assert seen(build("ams_kv"), SIX, batch)[-1] == held
+    assert seen(in_scales(), SIX, batch)[-1] == held
 
 
 def test_pruned_scales_are_not_compared():
-    state = build("ams_kv").start(SIX)
+    state = in_scales().start(SIX)
     for step, sign in enumerate(FLIPS):
         k = tokens(SIX, step, sign)[:, : 3 if step > 2 else None]
         seen_k, _ = state.append(0, step, k, k, k)
     assert seen_k.shape[1] == 1 + 1 + 3 + 3  # the condensed ones, scale 4, itself
+
+
+def by_layer(cache, plan, sign):
+    """Return what the last scale sees of those before, layer by layer, and the most bytes after a scale.
+
+    Keys of neighbouring scales differ by the factor `sign`.
+    """
+    state, bytes_after, last = cache.start(plan), [], len(plan.schedule) - 1
+    for step in range(last + 1):
+        found = []
+        for layer in range(plan.layers):
+            k = tokens(plan, step, float(sign**step))
+            _, v = state.append(layer, step, k, k, tokens(plan, step, step))
+            older = v[0, : v.shape[1] - plan.schedule.sizes[step], 0, 0]
+            found.append(sorted(set(older.int().tolist())))
+        bytes_after.append(state.nbytes())
+    return found, max(bytes_after)
+
+
+@pytest.mark.parametrize(
+    ("budget", "found"),
+    [  # tokens of the scales: 1, 1, 4, 9, 16; in two layers the budget is 62 of them
+        (1, [[0, 1, 2, 3], [0, 1, 3]]),
+        # 18.6 in all: 1 + 1 + 9 in layer 0 leave 7.6, which is too little for 9, and enough for 4
+        (0.3, [[0, 1, 3], [0, 1, 2]]),
+        # 23.56: 11 leave 12.56. A share is 11.78, so that layer 0 cannot fill up with the 4
+        (0.38, [[0, 1, 3], [0, 1, 3]]),
+        # 31: a share of 15.5 has room for 15
+        (0.5, [[0, 1, 2, 3], [0, 1, 3]]),
+        # 4.96: 1 + 1 in each
+        (0.08, [[0, 1], [0, 1]]),
+    ],
+)
+def test_all_layers_together_have_a_budget_of_tokens(budget, found):
+    plan = plan_of([1, 1, 2, 3, 4], layers=2)
+    assert by_layer(build("ams_kv", demanding=[0], budget=budget), plan, 1)[0] == found
+
+
+def test_what_fills_up_a_share_gives_way_to_the_newest_scale_of_other_layers():
+    plan = plan_of([1, 1, (1, 3), (1, 4), (1, 9), (1, 21)], layers=2)
+    # 39 tokens, 9.75 a layer: after the 4 of scale 3 both hold 1 + 1 + 3 + 4. With the 9 of scale 4 layer 0
+    # has 11 of 19.5 if layer 1 has no more than 1 + 1 + 4
+    found, _ = by_layer(build("ams_kv", demanding=[0, 1]), plan, 1)
+    assert found == [[0, 1, 4], [0, 1, 3]]
+
+
+VAR_256 = (1, 2, 3, 4, 5, 6, 8, 10, 13, 16)
+VAR_512 = (1, 2, 3, 4, 6, 9, 13, 18, 24, 32)
+
+
+@pytest.mark.parametrize(
+    ("grids", "newest", "older"),
+    [
+        # of 680 tokens 170 a layer: 1 + 4 + 169 in 15 of them leave 110, and 1 + 4 + 100 fit
+        (VAR_256, 15, [0, 1, 7]),
+        # of 2240, 560: 1 + 4 + 576 in 14 layers leave 826 for 1 + 4 + 324 in 2
+        (VAR_512, 14, [0, 1, 7]),
+        # 64 pixels in patches of 2x2, as tokens: 22 of 88
+        ((1, 1, 1, 1, 2, 4, 8), 16, None),
+    ],
+    ids=["var-256", "var-512", "patched"],
+)
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("demanding", [None, list(range(8)), list(range(8, 16))])
+def test_a_quarter_of_the_bytes_shows_nearly_every_layer_the_newest_scale(
+    grids, newest, older, sign, demanding
+):
+    plan = plan_of(grids, layers=16, batch=2, heads=1, head_dim=2)
+    found, most = by_layer(build("ams_kv", demanding=demanding), plan, sign)
+    assert most <= 0.25 * build("full").start(plan).nbytes()
+    assert [len(grids) - 2 in scales for scales in found] == [True] * newest + [False] * (16 - newest)
+    assert all(scales == older for scales in found[newest:])
+    assert all(scales[:2] == [0, 1] for scales in found)
 
 
 def test_similarity_to_the_keys_of_the_scale_before():

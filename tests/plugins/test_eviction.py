@@ -3,7 +3,6 @@
 import pytest
 import torch
 from evicting import CACHES, attention, build, held_bytes, plan_of, run, scale
-from tiny import tiny_model
 
 from vartk_registry.testing import check_cache
 
@@ -86,32 +85,3 @@ def test_scales_of_which_tokens_were_pruned(name):
             out = attention(state, FIVE, layer, step, *scale(FIVE, step, size))
             assert out.shape == (FIVE.batch, size, FIVE.heads, FIVE.head_dim)
             assert out.isfinite().all()
-
-
-@pytest.fixture(scope="module", params=[{}, {"transformer.patch": 2, "schedule.grids": [2, [2, 4], 4]}])
-def model(request):
-    return tiny_model(**request.param)
-
-
-@pytest.mark.parametrize(("name", "params"), CACHES.items())
-def test_sampling_with_everything_kept_equals_the_teacher_forced_pass(model, name, params):
-    made = model.sample([0, 1, 2], seed=3, cache={"name": name, **params}, guidance=0, sampler="greedy")
-    logits = model.logits([0, 1, 2], made.codes)
-    assert torch.equal(logits.argmax(dim=-1), torch.cat(made.codes, dim=1))
-
-
-@pytest.fixture(scope="module")
-def tiny():
-    return tiny_model()
-
-
-@pytest.mark.parametrize("name", CACHES)
-@pytest.mark.parametrize("attention_name", ["eager", "sdpa"])
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_sampling(tiny, name, attention_name, precision):
-    settings = {"cache": {"name": name}, "attention": attention_name, "precision": precision}
-    made = tiny.sample([0, 1, 2], seed=3, **settings)
-    assert made.images.isfinite().all()
-    if precision == "fp32":
-        alone = tiny.sample([0], seed=3, **settings)
-        assert all(torch.equal(a[:1], b) for a, b in zip(made.codes, alone.codes, strict=True))

@@ -28,6 +28,11 @@ class AmsKv(AllScales):
     much from those of the scale before is cache-demanding, and has `c_max` from then on. A scale is
     evicted after the scale in work has attended.
 
+    The finest scales have most of the tokens, so that budgets in scales are more memory on one schedule
+    than on another. After a scale all layers together hold the tokens of `budget` at most. Layer by layer,
+    the locked scales and the newest one take what they need of what is left; where there is no room for
+    the newest, the next older one stays. Further ones only fill up the layer's equal share.
+
     The paper leaves the units open. Here budgets are in scales, and the similarity of scale i is
     -|K_i - K'| / |K_i| in the 2-norm over tokens, heads and dims, where K' is K_(i-1) interpolated
     bilinearly to grid i: 0 where they are equal, about -1.4 where they are unrelated. The layers below
@@ -37,6 +42,7 @@ class AmsKv(AllScales):
 
     Args:
         condensed, c_min, c_max: in scales.
+        budget: the mean over layers, as a share of the schedule's tokens.
         threshold: of the similarity.
         demanding: indices of the cache-demanding layers, or None.
         demanding_share: of the layers, for calibration.
@@ -48,6 +54,7 @@ class AmsKv(AllScales):
     condensed: int
     c_min: int
     c_max: int
+    budget: float
     threshold: float
     demanding: list[int] | None
     demanding_share: float
@@ -80,7 +87,7 @@ class AmsKv(AllScales):
 
 
 class AmsKvState(HeldScales):
-    """A generation's scales and the budget of each layer."""
+    """A generation's scales, the budget of each layer, and the tokens that it holds of each sample."""
 
     def __init__(self, plan: CachePlan, strategy: AmsKv) -> None:
         super().__init__(plan)
@@ -90,15 +97,34 @@ class AmsKvState(HeldScales):
         self._budgets = [
             strategy.c_max if layer in demanding else strategy.c_min for layer in range(plan.layers)
         ]
+        self._share = strategy.budget * plan.schedule.total
+        self._most = self._share * plan.layers
+        self._tokens = [0] * plan.layers
+        self._least = [0] * plan.layers  # without what only fills up a share
 
     def keep(self, layer: int, held: Mapping[int, Tensor], step: int, k: Tensor) -> Sequence[int]:
-        """Return the locked scales and, of the others, as many of the newest as the budget has room for."""
-        scales = [*held, step]
-        if len(scales) > self._budgets[layer] and self._switches(layer, held, step, k):
+        """Return the locked scales and, of the others, as many of the newest as the budgets have room for."""
+        sizes = {scale: kv.shape[2] for scale, kv in held.items()} | {step: k.shape[1]}
+        if len(sizes) > self._budgets[layer] and self._switches(layer, held, step, k):
             self._budgets[layer] = self._strategy.c_max
-        condensed = self._strategy.condensed
-        evicted = max(0, len(scales) - self._budgets[layer])
-        return scales[:condensed] + scales[condensed + evicted :]
+        locked = [scale for scale in sizes if scale < self._strategy.condensed]
+        others = sorted(sizes.keys() - locked, reverse=True)
+        places = self._budgets[layer] - len(locked)
+        left = self._most - sum(self._tokens[:layer]) - sum(self._least[layer + 1 :])
+        kept: list[int] = []
+
+        def take(scales: Sequence[int], count: int, most: float) -> None:
+            for scale in scales:
+                if count > 0 and sum(sizes[each] for each in (*kept, scale)) <= most:
+                    kept.append(scale)
+                    count -= 1
+
+        take(locked, len(locked), left)
+        take(others, min(1, places), left)
+        self._least[layer] = sum(sizes[scale] for scale in kept)
+        take([scale for scale in others if scale not in kept], places - 1, min(left, self._share))
+        self._tokens[layer] = sum(sizes[scale] for scale in kept)
+        return sorted(kept)
 
     def _switches(self, layer: int, held: Mapping[int, Tensor], step: int, k: Tensor) -> bool:
         strategy = self._strategy

@@ -38,6 +38,12 @@ class AmsKv:
     condensed: int = param(2, "coarsest scales that are never evicted, in scales", low=0)
     c_min: int = param(3, "budget of a layer, condensed scales included, in scales", low=0)
     c_max: int = param(4, "budget of a cache-demanding layer, in scales; at least c_min", low=0)
+    budget: float = param(
+        0.25,
+        "tokens kept at most, as a share of the schedule's, the mean over layers; 1 is no bound",
+        above=0,
+        high=1,
+    )
     threshold: float = param(
         -1.0,
         "without demanding: similarity of a scale's keys to those of the scale before, from about -2 "

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -56,7 +57,7 @@ class FastVarState(AllKeys):
         if layer not in self._layers or step not in self._pruned:
             return None
         x_BnC = x.float()
-        scores_Bn = (x_BnC - x_BnC.mean(dim=1, keepdim=True)).square().sum(dim=-1)
+        scores_Bn = torch.linalg.vector_norm(x_BnC - x_BnC.mean(dim=1, keepdim=True), dim=-1)
         return scores_Bn.topk(self._kept[step], dim=1).indices.sort(dim=1).values
 
     def restore(self, layer: int, branch: str, step: int, out: Tensor, kept: Tensor | None) -> Tensor:
@@ -71,7 +72,10 @@ class FastVarState(AllKeys):
             del self._stored[layer, branch]
         moved_BChw = F.interpolate(stored_BChw, size=self._grids[step], mode="area")
         moved_BnC = moved_BChw.flatten(2).transpose(1, 2)
-        return moved_BnC.scatter(1, kept[..., None].expand_as(out), out)
+        images_B1 = torch.arange(len(kept), device=kept.device)[:, None]
+        # rows of one matrix, copied whole; a scatter goes by elements
+        moved_BnC.index_put_((images_B1, kept), out)
+        return moved_BnC
 
     def narrow(self, batch: int) -> None:
         """Keep the first `batch` samples."""
