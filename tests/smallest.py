@@ -77,10 +77,9 @@ class Patches(nn.Module):
 
     def _code(self, features, schedule):
         f_hat, codes = None, []
-        for step, grid in enumerate(schedule.grids):
+        for step in range(len(schedule)):
             rest = features if f_hat is None else features - f_hat
-            pooled = F.adaptive_avg_pool2d(rest, grid).flatten(2).mT
-            codes.append(self.quantizer(pooled).codes)
+            codes.append(self.code(rest, step, schedule))
             f_hat = self.accumulate(f_hat, self.embed(codes[-1]), step, schedule)
         return codes, f_hat
 
@@ -101,6 +100,9 @@ class Patches(nn.Module):
 
     def next_input(self, f_hat, step, schedule):
         return F.adaptive_avg_pool2d(f_hat, schedule.grids[step]).flatten(2).mT
+
+    def code(self, rest, step, schedule):
+        return self.quantizer(F.adaptive_avg_pool2d(rest, schedule.grids[step]).flatten(2).mT).codes
 
     def decode(self, f_hat):
         return self.decoder(f_hat).clamp(-1, 1)

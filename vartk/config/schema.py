@@ -168,6 +168,12 @@ class TransformerTraining(StageConfig):
 
     label_drop: float = param(0.1, "share of the conditions replaced by the null one", low=0, high=1)
     label_smoothing: float = param(0.0, "label smoothing", low=0, high=1)
+    self_correction: float = param(
+        0.0,
+        "largest share of an image's codes that are wrong ones among the inputs, for finer scales to mend",
+        low=0,
+        high=1,
+    )
     attention: Slot = _attention()
     parallel: str = param(
         "ddp",

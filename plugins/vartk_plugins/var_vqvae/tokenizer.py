@@ -159,6 +159,12 @@ class MultiScaleVQVAE(nn.Module):
         """Return f_hat on the grid of scale `step`, as [B, n, channels]."""
         return _tokens(f_hat, schedule.grids[step])
 
+    @torch.no_grad()
+    def code(self, rest: torch.Tensor, step: int, schedule: Schedule) -> torch.Tensor:
+        """Return the codes [B, n, *space.shape] of what is left of a latent, at a scale's grid."""
+        with torch.autocast(rest.device.type, enabled=False):
+            return self.quantizer(_tokens(rest.float(), schedule.grids[step])).codes
+
     def decode(self, f_hat: torch.Tensor) -> torch.Tensor:
         """Return the images [B, 3, H, W], clamped to [-1, 1], of an accumulated latent."""
         return self._decoded(f_hat).clamp(-1, 1)

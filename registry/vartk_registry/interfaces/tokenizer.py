@@ -71,6 +71,13 @@ class Tokenizer(Protocol):
         """Return the transformer's input [B, h*w, channels] for scale `step`, from the coarser ones."""
         ...
 
+    def code(self, rest: torch.Tensor, step: int, schedule: Schedule) -> torch.Tensor:
+        """Return the codes [B, h*w, *space.shape] of scale `step` for what is left of a latent.
+
+        `rest` [B, channels, H, W] is a latent less the f_hat of the coarser scales.
+        """
+        ...
+
     def decode(self, f_hat: torch.Tensor) -> torch.Tensor:
         """Return the images [B, 3, H, W], clamped to [-1, 1], of an accumulated latent."""
         ...

@@ -60,6 +60,8 @@ def check_tokenizer(tokenizer: Tokenizer, image_size: Grid, schedule: Schedule) 
             require_shape(f"vectors of scale {step}", vectors, (2, size, tokenizer.channels))
             f_hat = tokenizer.accumulate(f_hat, vectors, step, schedule)
             require_shape("the accumulated latent", f_hat, (2, tokenizer.channels, *latent))
+            coded = tokenizer.code(f_hat, step, schedule)
+            require_codes(f"codes of what is left at scale {step}", coded, (2, size), tokenizer.space)
         assert f_hat is not None  # a schedule has at least one scale
         decoded = tokenizer.decode(f_hat)
         require_shape("decoded images", decoded, images.shape)

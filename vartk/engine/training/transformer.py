@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from ..distributed import ALONE, World
 from ..folder import write_model
 from ..model import Model
 from ..tokens import Tokens
+from .correction import with_mistakes
 from .stage import VALIDATED_AT_ONCE
 
 Batch = tuple[torch.Tensor, torch.Tensor]
@@ -61,7 +62,12 @@ class TransformerStage:
         if module.training and self.train.label_drop:
             dropped = torch.rand(len(codes), device=codes.device) < self.train.label_drop
             conditions = self._conditioner.drop(conditions, dropped)
-        losses, hits = self._losses(module, codes, conditions, self.train.label_smoothing)
+        scales = split(codes, self.model.schedule)
+        given, right = scales, scales
+        if module.training and self.train.self_correction:
+            most = self.train.self_correction
+            given, right = with_mistakes(self.model.tokenizer, scales, self.model.schedule, most)
+        losses, hits = self._losses(module, given, right, conditions, self.train.label_smoothing)
         last = slice(*self.model.schedule.spans[-1])
         parts = {
             "loss_last": losses[:, last].mean(),
@@ -82,7 +88,8 @@ class TransformerStage:
         sums = [torch.zeros(self.model.schedule.total, dtype=torch.float64) for _ in range(2)]
         for start in range(0, count, VALIDATED_AT_ONCE):
             codes, conditions = data[start : min(start + VALIDATED_AT_ONCE, count)]
-            made = self._losses(module, codes.to(device).long(), conditions.to(device), 0.0)
+            scales = split(codes.to(device).long(), self.model.schedule)
+            made = self._losses(module, scales, scales, conditions.to(device), 0.0)
             for total, values in zip(sums, made, strict=True):
                 total += values.double().sum(0).cpu()
         loss, accuracy = (total / count for total in sums)
@@ -111,11 +118,20 @@ class TransformerStage:
         return {f"{name}_{k}": values.mean() for k, values in enumerate(scales)}
 
     def _losses(
-        self, module: Any, codes: torch.Tensor, conditions: torch.Tensor, smoothing: float
+        self,
+        module: Any,
+        given: Sequence[torch.Tensor],
+        right: Sequence[torch.Tensor],
+        conditions: torch.Tensor,
+        smoothing: float,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the loss of each token and whether it was the likeliest, both [B, L]."""
+        """Return the loss of each right code and whether it was the likeliest, both [B, L].
+
+        The transformer's inputs are made of the given codes.
+        """
         model = self.model
-        inputs = teacher_inputs(model.tokenizer, split(codes, model.schedule), model.schedule)
+        codes = torch.cat(list(right), dim=1)
+        inputs = teacher_inputs(model.tokenizer, given, model.schedule)
         logits = module(inputs, conditions, model.schedule, self._attend)
         hits = (logits.argmax(-1) == codes).float()
         losses = model.tokenizer.space.loss(logits, codes, smoothing)
