@@ -168,6 +168,9 @@ def test_a_coarse_backend_states_its_own_tolerances(registry):
 
 # on a GPU: every registered backend against the oracle
 
+COMPILING = pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")
+"""torch's compiler looks at the gradients of what it traces, and warns of it."""
+
 GPU_MASKS = MASKS | {
     "256 pixels": MaskSpec.scale_causal(Schedule.of([1, 2, 3, 4, 5, 6, 8, 10, 13, 16])),
     "256 pixels, the last step": MaskSpec.full(256, 680),
@@ -196,6 +199,7 @@ def with_gradients(backend, request, dtype):
 
 
 @pytest.mark.gpu
+@COMPILING
 @pytest.mark.parametrize("backward", [False, True], ids=["forward", "backward"])
 @pytest.mark.parametrize("dtype", TOLERANCES)
 @pytest.mark.parametrize("name", ["sdpa", "flex", "xformers", "flash"])
@@ -223,6 +227,7 @@ def test_on_cuda_it_equals_eager(every_backend, name, dtype, backward):
 
 
 @pytest.mark.gpu
+@COMPILING
 @pytest.mark.parametrize("name", ["eager", "sdpa", "flex", "xformers", "flash"])
 def test_on_cuda_it_keeps_the_contract(every_backend, name):
     try:

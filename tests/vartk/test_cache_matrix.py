@@ -10,6 +10,7 @@ from evicting import CACHES as EVICTING
 from tiny import tiny_model
 
 from vartk.components import plugins
+from vartk_registry import MissingRequirement, Unsupported
 from vartk_registry.interfaces import Schedule
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -36,8 +37,12 @@ COVERING = {
 
 CPU = ("eager", "sdpa", "flex")
 GPU = [
-    pytest.param(*pair, marks=pytest.mark.gpu)
-    for pair in (("flash", "bf16"), ("flash", "fp16"), ("xformers", "fp32"), ("xformers", "bf16"))
+    pytest.param(attention, precision, "cuda", marks=pytest.mark.gpu)
+    for attention, precision in (
+        *itertools.product(("sdpa", "xformers"), ("fp32", "bf16", "fp16")),
+        ("flash", "bf16"),
+        ("flash", "fp16"),
+    )
 ]
 HALVES = ("bf16", "fp16", "int8")
 
@@ -56,12 +61,15 @@ class Made:
 
 @pytest.fixture(scope="module")
 def models():
-    """The same model for each precision, as it prepares its layers anew where that changes."""
+    """The same model for each precision and device: it prepares its layers anew where these change."""
     return defaultdict(lambda: tiny_model(**{"schedule.grids": GRIDS}))
 
 
+def on_cpu(*precisions):
+    return [(*pair, "cpu") for pair in itertools.product(CPU, precisions)]
+
+
 def generated(model, cache, attention, precision, labels=LABELS, **settings):
-    model.to("cuda" if attention in ("flash", "xformers") else "cpu")
     settings = {"seed": 3, "cache": cache, "attention": attention, "precision": precision, **settings}
     codes, most = [], 0
     for state in model.stream(labels, **settings):
@@ -72,13 +80,19 @@ def generated(model, cache, attention, precision, labels=LABELS, **settings):
 
 @pytest.fixture(scope="module")
 def made(models):
-    """Generations by cache, attention and precision, each made once."""
+    """Generations by cache, attention, precision and device, each made once."""
     kept = {}
 
-    def make(cache, attention, precision):
-        key = str(cache), attention, precision
+    def make(cache, attention, precision, device="cpu"):
+        key = str(cache), attention, precision, device
         if key not in kept:
-            kept[key] = generated(models[precision], cache, attention, precision)
+            model = models[precision, device].to(device)
+            try:
+                kept[key] = generated(model, cache, attention, precision)
+            except (MissingRequirement, Unsupported) as error:
+                if device == "cpu":
+                    raise
+                pytest.skip(str(error))
         return kept[key]
 
     return make
@@ -100,9 +114,9 @@ def test_fp32_draws_the_codes_of_the_plain_layers_under_eager_attention(made, ca
 
 
 @pytest.mark.parametrize("cache", LOSSY.values(), ids=LOSSY)
-@pytest.mark.parametrize(("attention", "precision"), [*itertools.product(CPU, ("bf16", "int8")), *GPU])
-def test_half_precision_takes_half_the_bytes_and_flips_few_codes(made, cache, attention, precision):
-    found, expected = made(cache, attention, precision), made(cache, "sdpa", "fp32")
+@pytest.mark.parametrize(("attention", "precision", "device"), [*on_cpu("bf16", "int8"), *GPU])
+def test_half_precision_takes_half_the_bytes_and_flips_few_codes(made, cache, attention, precision, device):
+    found, expected = made(cache, attention, precision, device), made(cache, "sdpa", "fp32")
     assert found.images.isfinite().all()
     assert found.bytes == expected.bytes / (2 if precision in HALVES else 1)
     alike = [a.cpu() == b for a, b in zip(found.codes, expected.codes, strict=True)]
@@ -111,10 +125,10 @@ def test_half_precision_takes_half_the_bytes_and_flips_few_codes(made, cache, at
 
 @pytest.mark.parametrize("cache", COVERING.values(), ids=COVERING)
 @pytest.mark.parametrize(
-    ("attention", "precision"), [*itertools.product(CPU, ("plain", "fp32", "bf16", "int8")), *GPU]
+    ("attention", "precision", "device"), [*on_cpu("plain", "fp32", "bf16", "int8"), *GPU]
 )
-def test_what_leaves_nothing_out_equals_full(made, cache, attention, precision):
-    found, full = (made(each, attention, precision) for each in (cache, DEFAULTS["full"]))
+def test_what_leaves_nothing_out_equals_full(made, cache, attention, precision, device):
+    found, full = (made(each, attention, precision, device) for each in (cache, DEFAULTS["full"]))
     assert same(found.codes, full.codes)
     assert torch.equal(found.images, full.images)
 
@@ -132,7 +146,7 @@ def test_batches_of_different_sizes_one_after_another(models, made, cache, preci
     """An image is what it is in any batch, whatever was generated before."""
     first = made(cache, "sdpa", precision)
     for labels in (LABELS[:1], LABELS[:2], LABELS):
-        again = generated(models[precision], cache, "sdpa", precision, labels)
+        again = generated(models[precision, "cpu"], cache, "sdpa", precision, labels)
         assert same(again.codes, [codes[: len(labels)] for codes in first.codes])
         assert again.bytes == first.bytes * len(labels) / len(LABELS)
 

@@ -215,11 +215,13 @@ def test_a_plain_model_is_not_compiled(model):
 
 
 @pytest.mark.gpu
+@pytest.mark.filterwarnings("ignore:TensorFloat32 tensor cores")  # fp32 keeps torch's precision "highest"
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("name", ["fp32", "bf16", "fp16"])
 def test_precisions_on_a_gpu_are_near_those_of_a_cpu(name, compiled):
     model = tiny_model()
     plain = list(model.stream([0, 1, 2], seed=3, precision="plain", sampler="greedy"))
+    images = plain[-1].images  # decoded now, on the CPU
     model.to("cuda")
     equal = []
     for state, expected in zip(
@@ -230,4 +232,4 @@ def test_precisions_on_a_gpu_are_near_those_of_a_cpu(name, compiled):
         equal.append((state.codes.cpu() == expected.codes).flatten())
         state.vectors = expected.vectors.cuda()
     assert torch.cat(equal).float().mean() > 0.9
-    assert (state.images.cpu() - plain[-1].images).abs().max() < 0.05
+    assert (state.images.cpu() - images).abs().max() < 0.05
