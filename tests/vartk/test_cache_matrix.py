@@ -70,7 +70,7 @@ def on_cpu(*precisions):
 
 
 def generated(model, cache, attention, precision, labels=LABELS, **settings):
-    settings = {"seed": 3, "cache": cache, "attention": attention, "precision": precision, **settings}
+    settings = {"seed": 20, "cache": cache, "attention": attention, "precision": precision, **settings}
     codes, most = [], 0
     for state in model.stream(labels, **settings):
         codes.append(state.codes)

@@ -25,6 +25,26 @@ def test_per_image_draws_the_same_for_the_same_seed():
     assert not torch.equal(codes[0], codes[2])
 
 
+def test_per_image_draws_as_often_as_the_probabilities_say():
+    expected = torch.tensor([0.5, 0.0, 0.3, 0.2, 0.0])
+    codes = randomness("per_image", [3, 4], "cpu").categorical(expected.expand(2, 20_000, 5))
+    for image in codes:
+        found = image.bincount(minlength=5) / 20_000
+        assert found[1] == found[4] == 0
+        assert (found - expected).abs().max() < 0.015
+
+
+@pytest.mark.gpu
+def test_per_image_draws_are_the_same_on_a_gpu():
+    given = probabilities(2)
+    for name, values in (("categorical", given), ("exponential", given)):
+        here, there = (
+            getattr(randomness("per_image", [5, 6], device), name)(values.to(device))
+            for device in ("cpu", "cuda")
+        )
+        assert torch.equal(here, there.cpu())
+
+
 def test_shared_is_the_originals_stream():
     given = probabilities(2)
     random = randomness("shared", [9, 1], "cpu")

@@ -260,7 +260,7 @@ def _repeated(calls: Calls, count: int) -> None:
 
 
 def extra_memory(name: str, case: Case, device: torch.device) -> int:
-    """Return the bytes that a call takes beside its inputs: what processes with and without it held at most.
+    """Return the bytes that a call takes beside its inputs: what was held at most with it and without.
 
     Raises:
         Failed: the call fails, for lack of memory perhaps.
