@@ -166,6 +166,28 @@ def test_a_coarse_backend_states_its_own_tolerances(registry):
     check_attention(Coarse(), tolerances={"float32": 0.05, "float16": 0.05})
 
 
+@masks
+def test_matmul_equals_eager_in_bfloat16(registry, mask):
+    request = AttentionRequest(
+        mask, heads=2, head_dim=4, dtype="bfloat16", device="cpu", needs_grad=True, dropout=0.0
+    )
+    backends = [registry.build("attention", name, {}) for name in ("matmul", "eager")]
+    assert backends[0].unsupported(request) == []
+    made, expected = (with_gradients(backend, request, torch.bfloat16) for backend in backends)
+    for actual, wanted in zip(made, expected, strict=True):
+        assert actual.dtype == torch.bfloat16
+        allowed = TOLERANCES["bfloat16"] * max(1.0, wanted.abs().max().item())
+        assert (actual - wanted).abs().max().item() <= allowed
+
+
+def test_matmul_refuses_what_others_do_better(registry):
+    request = AttentionRequest(MASKS["full"], heads=2, head_dim=4, dtype="float32", device="cuda")
+    assert registry.build("attention", "matmul", {}).unsupported(request) == [
+        "it serves cpu, not cuda",
+        "it takes bfloat16, not float32",
+    ]
+
+
 # on a GPU: every registered backend against the oracle
 
 COMPILING = pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")

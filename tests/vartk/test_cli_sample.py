@@ -142,8 +142,8 @@ def test_class_names_with_commas(vartk, tmp_path):
         (["batch=0"], "batch=0 is out of range; it must be at least 1"),
         (
             ["attention=flsh"],
-            "attention: unknown attention 'flsh'; did you mean 'flash'? Valid: eager, flash, flex, sdpa, "
-            "xformers or auto",
+            "attention: unknown attention 'flsh'; did you mean 'flash'? Valid: eager, flash, flex, matmul, "
+            "sdpa, xformers or auto",
         ),
         (["schedule=[1,2]"], "schedule 'custom' ends at 2x2, but the tokenizer's latent grid"),
         (["class=2"], "unknown key 'class'"),

@@ -162,7 +162,7 @@ def test_names_that_are_no_components_take_no_parameters():
     (problem,) = problems({"sampling": {"attention": {"name": "auto", "x": 1}}})
     assert problem == "layer 0: sampling.attention=auto takes no parameters, {'x': 1} was given"
     (problem,) = problems({"sampling": {"attention": "fast"}})
-    assert problem.endswith("Valid: eager, flash, flex, sdpa, xformers or auto")
+    assert problem.endswith("Valid: eager, flash, flex, matmul, sdpa, xformers or auto")
 
 
 def test_what_plugins_find_wrong_with_the_whole_is_told(install):

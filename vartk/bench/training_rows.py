@@ -43,6 +43,7 @@ ROWS = {
         Row("codes", "plain, with codes made once by vartk tokenize", {**_FP32, **_DENSE}),
         Row("per-scale", "codes, with attention scale by scale and no mask", {**_FP32, **_PER_SCALE}),
         Row("bf16", "per-scale, in bf16", {**_BF16, **_PER_SCALE}),
+        Row("matmul", "bf16, with attention as products in bf16", {**_BF16, f"{STAGE}.attention": "matmul"}),
         Row("compile", "bf16, with torch.compile", {**_BF16, **_PER_SCALE, f"{STAGE}.compile": True}),
         Row(
             "checkpointing",
@@ -52,7 +53,7 @@ ROWS = {
     )
 }
 PLAIN = ROWS["plain"]
-USUAL = ("codes", "per-scale", "bf16")
+USUAL = ("codes", "per-scale", "bf16", "matmul")
 """The rows that are measured beside `plain` where none are named."""
 
 

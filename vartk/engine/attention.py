@@ -24,7 +24,7 @@ flash comes first: one launch for any mask, and kernels newer than torch's own. 
 masks in one launch where no gradient is needed. flex, which compiles for seconds whenever a shape is new,
 is left to those who ask for it.
 """
-ELSEWHERE: Sequence[str] = ("sdpa", "eager")
+ELSEWHERE: Sequence[str] = ("matmul", "sdpa", "eager")
 """The same for the devices that `PRIORITY` does not name: the others serve none of them, or slowly."""
 
 

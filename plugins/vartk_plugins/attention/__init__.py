@@ -5,7 +5,7 @@ from vartk_registry import ComponentSpec, hookimpl
 
 @hookimpl
 def vartk_components() -> list[ComponentSpec]:
-    """Offer the oracle, and torch's fused and flex attention."""
+    """Offer the oracle, torch's fused and flex attention, and products in bfloat16."""
     return [
         ComponentSpec(
             kind="attention",
@@ -19,6 +19,12 @@ def vartk_components() -> list[ComponentSpec]:
             target="vartk_plugins.attention.sdpa:SdpaAttention",
             config="vartk_plugins.attention.config:SdpaConfig",
             summary="torch's fused attention, one unmasked call a segment",
+        ),
+        ComponentSpec(
+            kind="attention",
+            name="matmul",
+            target="vartk_plugins.attention.matmul:MatmulAttention",
+            summary="matrix products in bfloat16, on CPUs that have them",
         ),
         ComponentSpec(
             kind="attention",
