@@ -71,7 +71,7 @@ def on_cpu(*precisions):
 
 
 def generated(model, cache, attention, precision, labels=LABELS, **settings):
-    settings = {"seed": 20, "cache": cache, "attention": attention, "precision": precision, **settings}
+    settings = {"seed": 3, "cache": cache, "attention": attention, "precision": precision, **settings}
     codes, most = [], 0
     for state in model.stream(labels, **settings):
         codes.append(state.codes)
@@ -117,10 +117,11 @@ def test_fp32_draws_the_codes_of_the_plain_layers_under_eager_attention(made, ca
 @pytest.mark.parametrize("cache", LOSSY.values(), ids=LOSSY)
 @pytest.mark.parametrize(("attention", "precision", "device"), [*on_cpu("bf16", "int8"), MATMUL, *GPU])
 def test_half_precision_takes_half_the_bytes_and_flips_few_codes(made, cache, attention, precision, device):
-    found, expected = made(cache, attention, precision, device), made(cache, "sdpa", "fp32")
+    # on its own device, for random numbers differ between devices
+    found, expected = made(cache, attention, precision, device), made(cache, "sdpa", "fp32", device)
     assert found.images.isfinite().all()
     assert found.bytes == expected.bytes / (2 if precision in HALVES else 1)
-    alike = [a.cpu() == b for a, b in zip(found.codes, expected.codes, strict=True)]
+    alike = [a == b for a, b in zip(found.codes, expected.codes, strict=True)]
     assert torch.cat(alike, dim=1).float().mean() > 0.8
 
 

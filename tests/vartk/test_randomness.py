@@ -34,17 +34,6 @@ def test_per_image_draws_as_often_as_the_probabilities_say():
         assert (found - expected).abs().max() < 0.015
 
 
-@pytest.mark.gpu
-def test_per_image_draws_are_the_same_on_a_gpu():
-    given = probabilities(2)
-    for name, values in (("categorical", given), ("exponential", given)):
-        here, there = (
-            getattr(randomness("per_image", [5, 6], device), name)(values.to(device))
-            for device in ("cpu", "cuda")
-        )
-        assert torch.equal(here, there.cpu())
-
-
 def test_shared_is_the_originals_stream():
     given = probabilities(2)
     random = randomness("shared", [9, 1], "cpu")

@@ -64,8 +64,7 @@ class SamplingConfig:
     schedule: Slot = slot("schedule", OWN, also=(OWN,))
     random: str = param(
         "per_image",
-        "per_image: a seed gives the same image in any batch, on any device; shared: one stream, as the "
-        "original",
+        "per_image: a seed gives the same image in any batch; shared: one stream, as the original",
         choices=("per_image", "shared"),
     )
     batch: int = param(16, "images sampled at once", low=1)
