@@ -34,6 +34,16 @@ def test_per_image_draws_as_often_as_the_probabilities_say():
         assert (found - expected).abs().max() < 0.015
 
 
+@pytest.mark.parametrize("policy", ["per_image", "shared"])
+def test_nearly_the_same_probabilities_give_nearly_always_the_same_codes(policy):
+    # half precision must be comparable with full; one number for a place in the distribution would not do
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, 300, 4096, generator=generator)
+    off = logits + 0.01 * torch.randn(logits.shape, generator=generator)
+    first, second = (randomness(policy, [3, 4], "cpu").categorical(x.softmax(-1)) for x in (logits, off))
+    assert (first == second).float().mean() > 0.97
+
+
 def test_shared_is_the_originals_stream():
     given = probabilities(2)
     random = randomness("shared", [9, 1], "cpu")

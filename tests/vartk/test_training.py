@@ -195,6 +195,26 @@ def test_labels_are_dropped_in_training_alone(stage_one, tokens, images):
     assert loss(0, False) != loss(1, False)
 
 
+def test_mistakes_are_made_in_training_alone(stage_one, tokens, images):
+    model = tiny_model()
+    loaded = load_tokens(tokens, stage_one[0], model.schedule)
+    labels = torch.tensor([0, 1, 2, 0])
+    codes = loaded["train"].codes[: len(labels)].long()
+
+    def loss(most, training):
+        keys = {"train.transformer.self_correction": most, "train.transformer.label_drop": 0.0}
+        config = tiny_config(images, **{**TRANSFORMER, **keys, "classes": CLASSES})
+        stage = TransformerStage(config, model, loaded, plugins().registry)
+        stage.module.train(training)
+        for block in stage.module.transformer.blocks:
+            block.drop_path = 0.0
+        with torch.no_grad():
+            return stage.loss(stage.module, (codes, labels))[0].item()
+
+    assert loss(0.0, True) == loss(0.0, False) == loss(1.0, False)
+    assert loss(1.0, True) != loss(0.0, True)
+
+
 def test_the_losses_are_those_of_the_configuration(images):
     config = tiny_config(
         images, **{"train.tokenizer.l1": 3, "train.tokenizer.l2": 5, "train.tokenizer.vq": 7}

@@ -53,7 +53,7 @@ GENERATIONS = (
         name="flash-attn 4",
         module="flash_attn.cute",
         head_dims={9: 256, 10: 128, 11: 128},
-        backward=(10, 11),
+        backward=(9, 10, 11),
         dropout=False,
     ),
     Generation(
