@@ -1,7 +1,7 @@
 """Attention as batched matrix products in bfloat16, for CPUs that have them.
 
-torch's fused attention gains nothing from bfloat16 on a CPU, matrix products more than twice the speed;
-scores and weights are rounded to bfloat16 on the way, and the weights stay in memory for the backward pass.
+torch's fused attention is no faster in bfloat16 than in float32 on a CPU, and matrix products are twice as
+fast. Scores and weights are rounded to bfloat16 on the way; the weights stay in memory for the backward pass.
 
 Legend: B batch, S and T query and key tokens, H heads, D head dim.
 """
@@ -14,6 +14,8 @@ from torch import Tensor
 
 from vartk_registry.interfaces import AttentionRequest
 from vartk_registry.masks import Span
+
+from .spans import seen
 
 Calls = list[tuple[slice, tuple[Span, ...]]]
 """Queries, and the intervals of the keys that all of them see."""
@@ -50,12 +52,7 @@ class MatmulAttention:
         outs = []
         with torch.autocast(q.device.type, enabled=False):  # which would have the softmax in fp32
             for rows, spans in plan:
-                scores_BHST = q_BHSD[:, :, rows] @ _seen(k_BHTD, spans).transpose(2, 3)
+                scores_BHST = q_BHSD[:, :, rows] @ seen(k_BHTD, spans, 2).transpose(2, 3)
                 weights_BHST = F.dropout(scores_BHST.softmax(dim=-1), dropout)
-                outs.append(weights_BHST @ _seen(v_BHTD, spans))
+                outs.append(weights_BHST @ seen(v_BHTD, spans, 2))
         return torch.cat(outs, dim=2).transpose(1, 2)
-
-
-def _seen(x_BHTD: Tensor, spans: tuple[Span, ...]) -> Tensor:
-    parts = [x_BHTD[:, :, start:stop] for start, stop in spans]
-    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)

@@ -15,6 +15,8 @@ from torch.nn.functional import scaled_dot_product_attention
 from vartk_registry.interfaces import AttentionRequest
 from vartk_registry.masks import Span
 
+from .spans import seen
+
 Calls = list[tuple[slice, tuple[Span, ...], Tensor | None]]
 """Queries, the key intervals that they get, and which of them each query sees [S, T] if not all."""
 
@@ -53,15 +55,10 @@ class SdpaAttention:
         for rows, spans, mask in plan:
             # kernels take [B, H, S, D]; these are views
             q_BHSD = q[:, rows].transpose(1, 2)
-            k_BHTD = _seen(k, spans).transpose(1, 2)
-            v_BHTD = _seen(v, spans).transpose(1, 2)
+            k_BHTD = seen(k, spans, 1).transpose(1, 2)
+            v_BHTD = seen(v, spans, 1).transpose(1, 2)
             out_BHSD = scaled_dot_product_attention(
                 q_BHSD, k_BHTD, v_BHTD, attn_mask=mask, dropout_p=dropout, scale=scale
             )
             outs.append(out_BHSD.transpose(1, 2))
         return outs[0] if len(outs) == 1 else torch.cat(outs, dim=1)
-
-
-def _seen(x_BTHD: Tensor, spans: tuple[Span, ...]) -> Tensor:
-    parts = [x_BTHD[:, start:stop] for start, stop in spans]
-    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
