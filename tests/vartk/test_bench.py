@@ -77,12 +77,21 @@ def test_turns_and_their_spread():
 
 
 def test_each_row_adds_to_the_one_before(config):
-    rows, configs = rows_of(config, "checkpointing", "bf16", "per-scale", "codes", "compile")
+    rows, configs = rows_of(config, "checkpointing", "bf16", "per-scale", "codes", "compile", "matmul")
     assert [row.name for row in rows] == list(ROWS)
-    assert [row.encodes for row in rows] == [True, *[False] * 5]
+    assert [row.encodes for row in rows] == [True, *[False] * 6]
     made = [configs[row.name].train.transformer for row in rows]
-    assert [stage.attention.params["dense"] for stage in made] == [True, True, *[False] * 4]
-    assert [stage.precision for stage in made] == ["fp32"] * 3 + ["bf16"] * 3
+    assert [stage.attention.params.get("dense") for stage in made] == [
+        True,
+        True,
+        False,
+        False,
+        None,
+        False,
+        False,
+    ]
+    assert [stage.attention.name == "matmul" for stage in made] == [row.name == "matmul" for row in rows]
+    assert [stage.precision for stage in made] == ["fp32"] * 3 + ["bf16"] * 4
     assert [stage.compile for stage in made] == [row.name == "compile" for row in rows]
     again = [configs[row.name].transformer.params["checkpointing"] for row in rows]
     assert again == [row.name == "checkpointing" for row in rows]

@@ -71,7 +71,7 @@ def test_finer_scales_mend_what_is_wrong():
         (*_, f_hat) = latents(tokenizer, [*given[:-1], fine], schedule)
         return (f_hat - latent).square().mean().item()
 
-    assert distance(right[-1]) < 0.8 * distance(codes[-1])
+    assert distance(right[-1]) < 0.9 * distance(codes[-1])
 
 
 def test_without_a_share_nothing_changes():

@@ -14,20 +14,26 @@ from ..distributed import World
 
 
 class StopRequest:
-    """Whether the run was asked to stop, and by which signal."""
+    """Whether the run was asked to stop, and by which signal.
 
-    number: int | None = None
+    Attributes:
+        received: the first signal of this process; it may come at any time.
+        agreed: what all processes know of, since they last shared it.
+    """
+
+    received: int = 0
+    agreed: int = 0
 
     def __bool__(self) -> bool:
-        return self.number is not None
+        return self.agreed != 0
 
     def share(self, world: World, device: torch.device) -> None:
         """Ask every process to stop if one was asked to."""
-        self.number = world.largest(self.number or 0, device) or None
+        self.agreed = world.largest(self.received, device)
 
     def obey(self) -> None:
         """End the run as the signal would have: `KeyboardInterrupt`, or exit code 143 for SIGTERM."""
-        if self.number == signal.SIGTERM:
+        if self.agreed == signal.SIGTERM:
             raise SystemExit(128 + signal.SIGTERM)
         raise KeyboardInterrupt
 
@@ -45,7 +51,7 @@ def stop_requests() -> Iterator[StopRequest]:
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def take(number: int, frame: Any) -> None:
-        request.number = request.number or number
+        request.received = request.received or number
         signal.signal(number, before[number])
 
     try:

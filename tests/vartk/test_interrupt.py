@@ -1,0 +1,35 @@
+import os
+import signal
+
+import pytest
+import torch
+
+from vartk.engine.distributed import World
+from vartk.engine.training.interrupt import stop_requests
+
+CPU = torch.device("cpu")
+
+
+class Interrupted(World):
+    """Processes that are told to stop while they ask each other, as they mostly are: there they wait."""
+
+    def largest(self, value, device):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return value
+
+
+def test_a_signal_during_the_exchange_counts_at_the_next_one():
+    with stop_requests() as stop:
+        stop.share(Interrupted(), CPU)
+        assert not stop  # the others have not heard of it
+        stop.share(World(), CPU)
+        assert stop
+        with pytest.raises(SystemExit) as ended:
+            stop.obey()
+    assert ended.value.code == 128 + signal.SIGTERM
+
+
+def test_without_a_signal_nothing_stops():
+    with stop_requests() as stop:
+        stop.share(World(), CPU)
+        assert not stop
