@@ -8,7 +8,7 @@ import tiny
 import torch
 from omegaconf import OmegaConf
 
-from vartk.bench.sampling import read_model
+from vartk.bench.model import read_model
 from vartk.config import plain
 from vartk.engine.folder import save_model
 from vartk.tasks import compare

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from tiny import tiny_config, tiny_model
 
 import vartk as package
-from vartk.bench.sampling import read_model
+from vartk.bench.model import read_model
 from vartk.config import Layer, plain
 from vartk.engine.folder import save_model
 from vartk.tasks import compare

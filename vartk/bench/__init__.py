@@ -1,1 +1,4 @@
-"""Benchmarks: what vartk's own code takes, row by row, against the plain way."""
+"""Benchmarks of vartk's own code, a folder each: `attention`, `flops`, `sampling`, `training`.
+
+They share `model` (what is measured), `timing`, `memory`, `report` (tables and Markdown) and `svg`.
+"""

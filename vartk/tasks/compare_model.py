@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vartk_registry import VartkError
 
-from ..bench.sampling import read_model
+from ..bench.model import read_model
 from ..components import plugins
 from ..config import ModelConfig
 from ..engine.device import as_device

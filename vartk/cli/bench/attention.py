@@ -50,10 +50,10 @@ def add(benchmarks: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Time the backends."""
     refuse_existing_files(arguments.out, arguments.plot)
-    from ...bench.attention import bench_attention, steps
-    from ...bench.attention_report import report
-    from ...bench.plot import plot
-    from ...bench.workload import DTYPES, read_cases
+    from ...bench.attention.measure import bench_attention, steps
+    from ...bench.attention.plot import plot
+    from ...bench.attention.report import report
+    from ...bench.attention.workload import DTYPES, read_cases
     from ..progress import bars
 
     known = plugins().registry.names("attention")

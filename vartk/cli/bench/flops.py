@@ -36,8 +36,9 @@ def add(benchmarks: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Count."""
     refuse_existing_files(arguments.out)
-    from ...bench.flops import count_flops, model_config
-    from ...bench.flops_report import report
+    from ...bench.flops.count import count_flops
+    from ...bench.flops.report import report
+    from ...bench.model import model_config
 
     result = count_flops(model_config(arguments.model, arguments.overrides))
     command = shlex.join(["vartk", "bench", "flops", arguments.model, *arguments.overrides])

@@ -61,8 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     backends = chosen("attention", arguments.backends, ["auto", *plugins().registry.names("attention")])
     batches = [_batch(text) for text in arguments.batch.split(",")]
-    from ...bench.sampling import bench_sampling
-    from ...bench.sampling_report import report
+    from ...bench.sampling.measure import bench_sampling
+    from ...bench.sampling.report import report
     from ..progress import bars
 
     with bars() as add_bar:

@@ -14,8 +14,8 @@ from vartk_registry import MaskSpec, Registry, VartkError, param, suggestion
 from vartk_registry.interfaces import AttentionRequest
 from vartk_registry.params import merge_params
 
-from ..config import Slot, read_yaml
-from ..engine.build import build_schedule
+from ...config import Slot, read_yaml
+from ...engine.build import build_schedule
 
 DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 """torch's names of the number formats, by the names that files and arguments have."""

@@ -10,7 +10,8 @@ import torch
 from omegaconf import OmegaConf
 from torch import nn
 
-from vartk.bench.flops import ATTENTION, KINDS, count_flops, model_config
+from vartk.bench.flops.count import ATTENTION, KINDS, count_flops
+from vartk.bench.model import model_config
 from vartk.components import plugins
 from vartk.config import plain
 from vartk.engine.attention import build_attention

@@ -9,13 +9,14 @@ import tiny
 import torch
 from omegaconf import OmegaConf
 
-from vartk.bench import training
 from vartk.bench.memory import Failed, peak_memory
 from vartk.bench.report import markdown
 from vartk.bench.timing import Spread, in_turns, spread
-from vartk.bench.training import Runner, bench_training, check_agreement, two_steps
-from vartk.bench.training_report import HEADINGS, report, table
-from vartk.bench.training_rows import PLAIN, ROWS, STAGE, Row, choose, configurations
+from vartk.bench.training import measure
+from vartk.bench.training.configurations import configurations
+from vartk.bench.training.measure import Runner, bench_training, check_agreement, two_steps
+from vartk.bench.training.report import HEADINGS, report, table
+from vartk.bench.training.rows import PLAIN, ROWS, STAGE, Row, choose
 from vartk.config import plain
 from vartk.engine.model import Model
 from vartk_registry import UnknownName, VartkError
@@ -59,7 +60,7 @@ def config(tmp_path_factory):
 @pytest.fixture
 def _memory_unmeasured(monkeypatch):
     """Leave out the process that each row's memory takes: seconds a row."""
-    monkeypatch.setattr(training, "peak_memory", lambda *arguments: 2**30)
+    monkeypatch.setattr(measure, "peak_memory", lambda *arguments: 2**30)
 
 
 def rows_of(config, *names):
@@ -220,7 +221,7 @@ def test_a_row_that_cannot_run_has_its_reason(config, monkeypatch):
             raise Failed("no C++ compiler was found")
         return 2**30
 
-    monkeypatch.setattr(training, "peak_memory", peak)
+    monkeypatch.setattr(measure, "peak_memory", peak)
     rows, configs = rows_of(config, "compile")
     counts = []
     result = bench_training(
@@ -247,7 +248,7 @@ def test_a_failure_of_plain_is_an_error(config, monkeypatch):
     def peak(*arguments):
         raise Failed("it is out of memory")
 
-    monkeypatch.setattr(training, "peak_memory", peak)
+    monkeypatch.setattr(measure, "peak_memory", peak)
     rows, configs = rows_of(config)
     with pytest.raises(VartkError, match="row 'plain' cannot run here: it is out of memory"):
         bench_training(rows, configs, repeats=1, device="cpu")

@@ -21,17 +21,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from vartk_registry.interfaces import Draw
 
-from ..components import plugins
-from ..config import Config, Layer, ModelConfig, Slot, compose, load_layers, parse_overrides, read_yaml
-from ..engine.attention import build_attention
-from ..engine.build import grid
-from ..engine.cache import build_cache
-from ..engine.folder import CONFIG, new_model
-from ..engine.generate import Recipe, ScaleState, generate
-from ..engine.model import Model
-from ..engine.weightless import weightless
-from ..hub import local_model
-from .training_rows import class_names
+from ...components import plugins
+from ...config import ModelConfig, Slot
+from ...engine.attention import build_attention
+from ...engine.build import grid
+from ...engine.cache import build_cache
+from ...engine.folder import new_model
+from ...engine.generate import Recipe, ScaleState, generate
+from ...engine.model import Model
+from ...engine.weightless import weightless
 
 ATTENTION = Slot(name="sdpa")
 """The backend that is counted: a call without a mask for each scale, so that masked pairs do not count."""
@@ -43,22 +41,6 @@ KINDS = ("linear", "convolution", "attention")
 
 Handle = Callable[[Sequence[Any], Sequence[Any]], float]
 """Returns the multiply-adds of an operation, from its inputs and outputs."""
-
-
-def model_config(name: str, overrides: Sequence[str] = ()) -> ModelConfig:
-    """Return the configuration of a preset, a YAML file, a training run or a model folder.
-
-    Raises:
-        VartkError: there is none, or it is not valid with the overrides `key=value`.
-    """
-    given = parse_overrides(overrides)
-    folder = local_model(name)
-    if folder is not None:
-        path = folder / CONFIG
-        return compose(ModelConfig, [Layer(str(path), read_yaml(path)), given], plugins()).config
-    config = compose(Config, [*load_layers(name, plugins()), given], plugins()).config
-    config.classes = class_names(config)
-    return config
 
 
 def count_flops(config: ModelConfig) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from xml.etree import ElementTree
 import pytest
 import torch
 
-from vartk.bench import attention, peak
-from vartk.bench.attention import Calls, disagreement, extra_memory, flops, traffic
-from vartk.bench.workload import read_cases, shipped
+from vartk.bench.attention import measure, peak
+from vartk.bench.attention.measure import Calls, disagreement, extra_memory, flops, traffic
+from vartk.bench.attention.workload import read_cases, shipped
 from vartk.components import plugins
 from vartk_registry.testing import dense_attend
 
@@ -92,9 +92,9 @@ def workload(tmp_path):
 @pytest.fixture
 def _quick(monkeypatch):
     """Leave out the processes that measure memory, and the machine's peaks: seconds."""
-    monkeypatch.setattr(attention, "extra_memory", lambda *arguments: 3 * 2**20)
-    monkeypatch.setattr(attention, "matmul_peak", lambda dtype, device: 1e11)
-    monkeypatch.setattr(attention, "memory_bandwidth", lambda device: 2e10)
+    monkeypatch.setattr(measure, "extra_memory", lambda *arguments: 3 * 2**20)
+    monkeypatch.setattr(measure, "matmul_peak", lambda dtype, device: 1e11)
+    monkeypatch.setattr(measure, "memory_bandwidth", lambda device: 2e10)
 
 
 def cases_of(path):
@@ -144,7 +144,7 @@ def test_flops_and_traffic_by_hand(workload):
 
 @pytest.mark.parametrize("index", [0, 1, 2])
 def test_the_oracle_in_parts_is_dense_attention(workload, monkeypatch, index):
-    monkeypatch.setattr(attention, "_SCORES_AT_ONCE", 3 * 2 * 2 * 21)  # three queries at a time
+    monkeypatch.setattr(measure, "_SCORES_AT_ONCE", 3 * 2 * 2 * 21)  # three queries at a time
     case = cases_of(workload)[index]
     calls = Calls(backend("sdpa"), case, CPU)
     q, k, v = (x.detach().requires_grad_() for x in calls.qkv)

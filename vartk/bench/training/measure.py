@@ -7,20 +7,20 @@ from dataclasses import asdict
 from typing import Any
 
 import torch
-from torch import nn
 
 from vartk_registry import VartkError
 
-from ..components import plugins
-from ..config import Config
-from ..engine.build import grid
-from ..engine.device import as_device
-from ..engine.folder import new_model
-from ..engine.training import TransformerStage
-from ..engine.training.trainer import Trainer
-from .memory import MEANING, Failed, peak_memory
-from .timing import Progress, in_turns, spread
-from .training_rows import PLAIN, Row
+from ...components import plugins
+from ...config import Config
+from ...engine.build import grid
+from ...engine.device import as_device
+from ...engine.folder import new_model
+from ...engine.training import TransformerStage
+from ...engine.training.trainer import Trainer
+from ..memory import MEANING, Failed, peak_memory
+from ..model import draw_weights
+from ..timing import Progress, in_turns, spread
+from .rows import PLAIN, Row
 
 TOLERANCE = {"fp32": 1e-4, "bf16": 1e-2}
 """How far a row's losses and gradient norm may be from those of `plain`, relatively, by its precision."""
@@ -189,15 +189,6 @@ def check_agreement(
             f"row {name!r} does not compute what 'plain' does, to a relative {tolerance:g}: "
             f"{'; '.join(wrong)}; nothing was timed"
         )
-
-
-def draw_weights(module: nn.Module) -> None:
-    """Draw weights of which each matters to the loss; those that training starts from mostly do not."""
-    for parameter in module.parameters():
-        nn.init.normal_(parameter, std=0.3)
-    for part in module.modules():
-        if isinstance(part, nn.Linear):
-            nn.init.normal_(part.weight, std=part.in_features**-0.5)
 
 
 def _conditions(conditioner: Any, batch: int) -> torch.Tensor:

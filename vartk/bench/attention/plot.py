@@ -8,7 +8,7 @@ from html import escape
 from itertools import groupby
 from typing import Any
 
-from .svg import COLOURS, GREY, GRID, document, text
+from ..svg import COLOURS, GREY, GRID, document, text
 
 WIDTH, MARGIN = 860, 20
 ROOF_HEIGHT, ROOF_LEFT, ROOF_TOP, ROOF_BOTTOM = 380, 76, 40, 48

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .flops import KINDS
-from .report import Report, Table
+from ..report import Report, Table
+from .count import KINDS
 
 PARTS = {
     "encode": "tokenizer: encode an image",

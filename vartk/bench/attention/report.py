@@ -7,9 +7,9 @@ from typing import Any
 
 from vartk_registry import counted
 
-from .attention import BACKWARD
-from .memory import MEANING
-from .report import Report, Table
+from ..memory import MEANING
+from ..report import Report, Table
+from .measure import BACKWARD
 
 HEADINGS = (
     "workload",

@@ -7,7 +7,7 @@ from typing import Any
 
 from vartk_registry import counted
 
-from .report import Report, Table
+from ..report import Report, Table
 
 HEADINGS = ("row", "what it does", "s / image", "lowest to highest", "speed-up", "peak memory")
 

@@ -17,11 +17,11 @@ from vartk_registry import MaskSpec, MissingRequirement, Registry, VartkError
 from vartk_registry.interfaces import AttentionBackend
 from vartk_registry.testing import TOLERANCES
 
-from ..components import plugins
-from ..engine.device import as_device
-from .memory import Failed, peak_memory
+from ...components import plugins
+from ...engine.device import as_device
+from ..memory import Failed, peak_memory
+from ..timing import Progress, in_turns, spread
 from .peak import matmul_peak, memory_bandwidth
-from .timing import Progress, in_turns, spread
 from .workload import DTYPES, Case
 
 ORACLE = "eager"

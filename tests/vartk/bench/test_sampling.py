@@ -8,8 +8,9 @@ import tiny
 import torch
 from omegaconf import OmegaConf
 
-from vartk.bench.sampling import Runner, Way, bench_sampling, read_model
-from vartk.bench.sampling_report import HEADINGS, report
+from vartk.bench.model import read_model
+from vartk.bench.sampling.measure import Runner, Way, bench_sampling
+from vartk.bench.sampling.report import HEADINGS, report
 from vartk.config import plain
 from vartk.engine.folder import save_model
 from vartk_registry import VartkError

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import torch
 
-from .timing import in_turns
+from ..timing import in_turns
 
 _SIDES = (1024, 2048, 4096, 8192)
 _LONGEST = 0.5

@@ -13,16 +13,12 @@ from torch import nn
 
 from vartk_registry import VartkError
 
-from ..components import plugins
-from ..engine.device import as_device
-from ..engine.folder import TOKENIZER, TRANSFORMER, new_model
-from ..engine.model import Model
-from ..files import load_tensors, load_weights
-from ..hub import local_model
-from .flops import model_config
-from .memory import MEANING, Failed, peak_memory
-from .timing import Progress, finish, in_turns, spread
-from .training import draw_weights
+from ...engine.device import as_device
+from ...engine.model import Model
+from ...hub import local_model
+from ..memory import MEANING, Failed, peak_memory
+from ..model import read_model
+from ..timing import Progress, finish, in_turns, spread
 
 COMPILED = "+compile"
 """The end of a precision's name that has the blocks compiled."""
@@ -218,24 +214,3 @@ def sample_twice(name: str, overrides: Sequence[str], way: Way, device: str) -> 
     runner = Runner(way, read_model(name, overrides).to(device))
     runner()
     runner()
-
-
-def read_model(name: str, overrides: Sequence[str]) -> Model:
-    """Return a model with its own weights where it is a folder, else with random ones.
-
-    Raises:
-        VartkError: there is no such model or preset, or it has no transformer.
-    """
-    config = model_config(name, overrides)
-    folder = local_model(name)
-    torch.manual_seed(0)
-    model = new_model(config, plugins())
-    files = (TOKENIZER, TRANSFORMER)
-    for module, file in zip(model.modules(), files, strict=True):
-        if folder is None:
-            if file == TRANSFORMER:
-                draw_weights(module)
-        else:
-            load_weights(module, load_tensors(folder / file), folder / file)
-        module.eval().requires_grad_(False)
-    return model

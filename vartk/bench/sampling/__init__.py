@@ -1,0 +1,1 @@
+"""`vartk bench sample`: sampling, stage by stage. `measure` times it, `report` shows the result."""
