@@ -1,1 +1,4 @@
-"""The `vartk` command: one module a sub-command; torch is imported only by those that compute."""
+"""The `vartk` command line: `main` finds the sub-command in `commands`.
+
+Torch is imported only by commands that compute.
+"""

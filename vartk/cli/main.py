@@ -87,7 +87,7 @@ def build_parser(command: str = "") -> argparse.ArgumentParser:
     for name, summary in _commands().items():
         sub = subparsers.add_parser(name, help=summary, description=f"{summary[:1].upper()}{summary[1:]}.")
         if name == command and name in COMMANDS:
-            importlib.import_module(f".{name}_command", __package__).configure(sub)
+            importlib.import_module(f".commands.{name}", __package__).configure(sub)
         elif name == command:
             spec = plugins().commands[name]
             spec.configure(sub)

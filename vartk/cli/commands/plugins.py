@@ -6,9 +6,9 @@ import argparse
 
 from vartk_registry import PluginError, PluginReport, UnknownName, VartkError, counted
 
-from ..components import plugins
-from . import terminal
-from .arguments import add_json, examples
+from ...components import plugins
+from .. import terminal
+from ..arguments import add_json, examples
 
 KEPT = "keeps the contract"
 BROKEN = "FAILS"

@@ -6,9 +6,9 @@ import argparse
 
 from vartk_registry import KINDS, UnknownName
 
-from ..components import plugins
-from . import terminal
-from .arguments import add_json, examples
+from ...components import plugins
+from .. import terminal
+from ..arguments import add_json, examples
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

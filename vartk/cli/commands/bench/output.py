@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import terminal
+from ... import terminal
 
 if TYPE_CHECKING:
-    from ...bench.report import Report
+    from ....bench.report import Report
 
 
 def add_file(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +20,7 @@ def add_file(parser: argparse.ArgumentParser) -> None:
 
 def refuse_existing_files(*paths: Path | None) -> None:
     """Raise `VartkError` if one of the files is there already, before anything is measured."""
-    from ...files import refuse_existing
+    from ....files import refuse_existing
 
     for path in paths:
         if path is not None:
@@ -29,7 +29,7 @@ def refuse_existing_files(*paths: Path | None) -> None:
 
 def write(path: Path, text: str) -> None:
     """Write a file, whole or not at all."""
-    from ...files import whole_file
+    from ....files import whole_file
 
     with whole_file(path) as aside:
         aside.write_text(text)
@@ -40,7 +40,7 @@ def show(result: Mapping[str, Any], report: Report, command: str, arguments: arg
 
     `command` measures the same again.
     """
-    from ...bench.report import markdown
+    from ....bench.report import markdown
 
     if arguments.out is not None:
         write(arguments.out, markdown(report, command))

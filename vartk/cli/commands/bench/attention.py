@@ -7,8 +7,8 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from ...components import plugins
-from ..arguments import add_device, add_json, chosen, examples, whole_number
+from ....components import plugins
+from ...arguments import add_device, add_json, chosen, examples, whole_number
 from .output import add_file, refuse_existing_files, show, write
 
 EXAMPLES = (
@@ -50,11 +50,11 @@ def add(benchmarks: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Time the backends."""
     refuse_existing_files(arguments.out, arguments.plot)
-    from ...bench.attention.measure import bench_attention, steps
-    from ...bench.attention.plot import plot
-    from ...bench.attention.report import report
-    from ...bench.attention.workload import DTYPES, read_cases
-    from ..progress import bars
+    from ....bench.attention.measure import bench_attention, steps
+    from ....bench.attention.plot import plot
+    from ....bench.attention.report import report
+    from ....bench.attention.workload import DTYPES, read_cases
+    from ...progress import bars
 
     known = plugins().registry.names("attention")
     backends = chosen("attention backend", arguments.backends, known) or list(known)

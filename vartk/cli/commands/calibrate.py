@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from . import terminal
-from .arguments import add_device, add_json, add_overrides, examples, whole_number
+from .. import terminal
+from ..arguments import add_device, add_json, add_overrides, examples, whole_number
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -43,11 +43,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Calibrate, and write what was found."""
     terminal.note(f"loading {arguments.model}")
-    from ..config import parse_overrides
-    from ..engine.folder import CONFIG
-    from ..hub import find_model, load
-    from ..tasks.calibrate import calibrate, keep_calibration
-    from .progress import bars
+    from ...config import parse_overrides
+    from ...engine.folder import CONFIG
+    from ...hub import find_model, load
+    from ...tasks.calibrate import calibrate, keep_calibration
+    from ..progress import bars
 
     settings = parse_overrides(arguments.overrides).values
     folder = find_model(arguments.model)

@@ -1,11 +1,14 @@
-"""vartk bench: how fast vartk's own code is on this machine."""
+"""vartk bench: how fast vartk's own code is on this machine.
+
+A module for each benchmark: `add` makes the sub-command, `run` measures. `output` is what they share.
+"""
 
 from __future__ import annotations
 
 import argparse
 
-from .arguments import examples
-from .bench import attention, flops, sample, train
+from ...arguments import examples
+from . import attention, flops, sample, train
 
 BENCHMARKS = (train, sample, attention, flops)
 

@@ -10,9 +10,9 @@ from typing import Any
 from vartk_registry import KINDS, ComponentSpec, UnknownName, VartkError
 from vartk_registry.params import describe_range
 
-from ..components import plugins
-from . import terminal
-from .arguments import add_json, examples
+from ...components import plugins
+from .. import terminal
+from ..arguments import add_json, examples
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from vartk_registry import VartkError
 
-from . import terminal
-from .arguments import add_device, add_json, add_overrides, examples, whole_number
-from .data import KEYS, UNSAID, add_data, data_config
+from .. import terminal
+from ..arguments import add_device, add_json, add_overrides, examples, whole_number
+from ..data import KEYS, UNSAID, add_data, data_config
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -51,15 +51,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate, print the tables, and write the report."""
-    from ..components import plugins
-    from ..config import leaves, parse_overrides
-    from ..engine.evaluation import set_metric
-    from ..engine.recipes import open_datasets
-    from ..files import refuse_existing
-    from ..hub import find_model, load
-    from ..tasks.evaluate import Evaluation, Protocol, write_evaluation
-    from ..tasks.evaluation_report import JUDGE_WAS_LOSS, tables
-    from .progress import bars
+    from ...components import plugins
+    from ...config import leaves, parse_overrides
+    from ...engine.evaluation import set_metric
+    from ...engine.recipes import open_datasets
+    from ...files import refuse_existing
+    from ...hub import find_model, load
+    from ...tasks.evaluate import Evaluation, Protocol, write_evaluation
+    from ...tasks.evaluation_report import JUDGE_WAS_LOSS, tables
+    from ..progress import bars
 
     if arguments.out is not None:
         refuse_existing(arguments.out)

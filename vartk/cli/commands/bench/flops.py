@@ -6,7 +6,7 @@ import argparse
 import shlex
 from typing import Any
 
-from ..arguments import add_json, add_overrides, examples
+from ...arguments import add_json, add_overrides, examples
 from .output import add_file, refuse_existing_files, show
 
 EXAMPLES = (
@@ -36,9 +36,9 @@ def add(benchmarks: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Count."""
     refuse_existing_files(arguments.out)
-    from ...bench.flops.count import count_flops
-    from ...bench.flops.report import report
-    from ...bench.model import model_config
+    from ....bench.flops.count import count_flops
+    from ....bench.flops.report import report
+    from ....bench.model import model_config
 
     result = count_flops(model_config(arguments.model, arguments.overrides))
     command = shlex.join(["vartk", "bench", "flops", arguments.model, *arguments.overrides])

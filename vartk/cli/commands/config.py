@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ..components import plugins
-from ..config import Composed, Config, compose, leaves, load_layers, parse_overrides, plain
-from . import terminal
-from .arguments import add_json, add_overrides, examples
+from ...components import plugins
+from ...config import Composed, Config, compose, leaves, load_layers, parse_overrides, plain
+from .. import terminal
+from ..arguments import add_json, add_overrides, examples
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -60,7 +60,7 @@ def run_show(arguments: argparse.Namespace) -> int:
 def run_validate(arguments: argparse.Namespace) -> int:
     """Print that a configuration is valid; problems are raised."""
     made = composed(arguments.config, arguments.overrides)
-    from ..tasks.validate import validate_model
+    from ...tasks.validate import validate_model
 
     validate_model(made.config, plugins())
     terminal.result({"valid": True}, arguments.json, f"{arguments.config} is valid")

@@ -6,8 +6,8 @@ import argparse
 
 from vartk_registry import counted
 
-from . import terminal
-from .arguments import (
+from .. import terminal
+from ..arguments import (
     add_classes,
     add_device,
     add_json,
@@ -69,11 +69,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Sample and write the images."""
     terminal.note(f"loading {arguments.model}")
-    from ..config import parse_overrides
-    from ..files import refuse_existing
-    from ..hub import load
-    from ..tasks.sample import sample_to_folder
-    from .progress import bars
+    from ...config import parse_overrides
+    from ...files import refuse_existing
+    from ...hub import load
+    from ...tasks.sample import sample_to_folder
+    from ..progress import bars
 
     refuse_existing(arguments.out)
     settings = parse_overrides(arguments.overrides).values

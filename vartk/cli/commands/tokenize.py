@@ -6,11 +6,11 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import terminal
-from .arguments import add_device, add_json, add_out, add_overrides, examples
+from .. import terminal
+from ..arguments import add_device, add_json, add_out, add_overrides, examples
 
 if TYPE_CHECKING:
-    from ..config import Config
+    from ...config import Config
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -33,10 +33,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Tokenize a dataset."""
-    from ..components import plugins
-    from ..config import Config, compose, load_layers, parse_overrides
-    from ..engine.recipes import tokenizer_layer
-    from ..hub import find_model
+    from ...components import plugins
+    from ...config import Config, compose, load_layers, parse_overrides
+    from ...engine.recipes import tokenizer_layer
+    from ...hub import find_model
 
     tokenizer = find_model(arguments.tokenizer)
     layers = [
@@ -53,9 +53,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def tokenize_with_bar(config: Config, tokenizer: Path, folder: Path, device: str) -> None:
     """Write the tokens of a configuration's dataset, showing progress."""
-    from ..engine.recipes import tokenize_dataset
-    from ..tasks.both import split_bars
-    from .progress import bars
+    from ...engine.recipes import tokenize_dataset
+    from ...tasks.both import split_bars
+    from ..progress import bars
 
     with bars() as add_bar:
         progress = split_bars(add_bar)

@@ -6,8 +6,8 @@ import argparse
 import shlex
 from typing import Any
 
-from ...bench.training.rows import ROWS, USUAL, choose
-from ..arguments import add_device, add_json, add_overrides, examples, whole_number
+from ....bench.training.rows import ROWS, USUAL, choose
+from ...arguments import add_device, add_json, add_overrides, examples, whole_number
 from .output import add_file, refuse_existing_files, show
 
 EXAMPLES = (
@@ -52,10 +52,10 @@ def add(benchmarks: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Time a training step in several ways."""
     refuse_existing_files(arguments.out)
-    from ...bench.training.configurations import configurations
-    from ...bench.training.measure import bench_training
-    from ...bench.training.report import report
-    from ..progress import bars
+    from ....bench.training.configurations import configurations
+    from ....bench.training.measure import bench_training
+    from ....bench.training.report import report
+    from ...progress import bars
 
     rows = choose([name.strip() for name in arguments.rows.split(",") if name.strip()])
     configs = configurations(arguments.config, arguments.overrides, rows, arguments.batch)

@@ -8,7 +8,7 @@ from typing import Any
 
 from vartk_registry import VartkError
 
-from ..arguments import add_device, add_json, add_overrides, chosen, examples, whole_number
+from ...arguments import add_device, add_json, add_overrides, chosen, examples, whole_number
 from .output import add_file, refuse_existing_files, show
 
 EXAMPLES = (
@@ -57,13 +57,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Time sampling in several ways."""
     refuse_existing_files(arguments.out)
     precisions = chosen("precision", f"{arguments.against},{arguments.precisions}", _precisions())
-    from ...components import plugins
+    from ....components import plugins
 
     backends = chosen("attention", arguments.backends, ["auto", *plugins().registry.names("attention")])
     batches = [_batch(text) for text in arguments.batch.split(",")]
-    from ...bench.sampling.measure import bench_sampling
-    from ...bench.sampling.report import report
-    from ..progress import bars
+    from ....bench.sampling.measure import bench_sampling
+    from ....bench.sampling.report import report
+    from ...progress import bars
 
     with bars() as add_bar:
         bar = add_bar(
@@ -84,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _precisions() -> list[str]:
-    from ...engine.inference.precision import PRECISIONS
+    from ....engine.inference.precision import PRECISIONS
 
     return [name + end for end in ("", "+compile") for name in PRECISIONS]
 

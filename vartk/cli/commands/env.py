@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from . import terminal
-from .arguments import add_json, examples
+from .. import terminal
+from ..arguments import add_json, examples
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the lines."""
-    from ..environment import environment
+    from ...environment import environment
 
     lines = list(environment())
     if arguments.json:

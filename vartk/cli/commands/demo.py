@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from . import terminal
-from .arguments import add_device, add_json, add_overrides, examples
+from .. import terminal
+from ..arguments import add_device, add_json, add_overrides, examples
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -27,13 +27,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, sample and say where everything is."""
-    from ..config import parse_overrides
-    from ..files import refuse_existing
+    from ...config import parse_overrides
+    from ...files import refuse_existing
 
     refuse_existing(arguments.out)
     overrides = parse_overrides(arguments.overrides)
-    from ..tasks.demo import run_demo
-    from .progress import TrainingBar, bars
+    from ...tasks.demo import run_demo
+    from ..progress import TrainingBar, bars
 
     with bars() as add_bar:
         made = run_demo(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from . import terminal
-from .arguments import add_json, add_out, add_overrides, examples
+from .. import terminal
+from ..arguments import add_json, add_out, add_overrides, examples
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -29,8 +29,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Convert."""
-    from ..config import parse_overrides
-    from ..hub import convert
+    from ...config import parse_overrides
+    from ...hub import convert
 
     settings = parse_overrides(arguments.overrides).values
     convert(

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from vartk_registry import MissingRequirement, VartkError
 
-from . import terminal
-from .arguments import (
+from .. import terminal
+from ..arguments import (
     add_classes,
     add_device,
     add_json,
@@ -20,18 +20,18 @@ from .arguments import (
     examples,
     whole_number,
 )
-from .data import KEYS, UNSAID, add_data, data_config
+from ..data import KEYS, UNSAID, add_data, data_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from vartk_registry.interfaces import Feature
 
-    from ..config import EvalConfig
-    from ..engine.model import Model
-    from ..tasks.compare import Way
-    from ..tasks.compare_files import Kept
-    from ..tasks.sample import Bar
+    from ...config import EvalConfig
+    from ...engine.model import Model
+    from ...tasks.compare import Way
+    from ...tasks.compare_files import Kept
+    from ...tasks.sample import Bar
 
 SETS = "distances between sets of images"
 PERCEPTUAL = "perceptual distance"
@@ -112,15 +112,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Compare, print the tables, and write the report and the pictures."""
     terminal.note(f"loading {arguments.model}")
-    from ..components import plugins
-    from ..config import EvalConfig, Layer, parse_overrides
-    from ..engine.evaluation import set_metric
-    from ..hub import find_model, load
-    from ..tasks.compare import Comparison
-    from ..tasks.compare_files import Kept
-    from ..tasks.compare_model import is_configuration, random_model, random_refiner, split_words
-    from ..tasks.compare_ways import parse_ways
-    from .progress import bars
+    from ...components import plugins
+    from ...config import EvalConfig, Layer, parse_overrides
+    from ...engine.evaluation import set_metric
+    from ...hub import find_model, load
+    from ...tasks.compare import Comparison
+    from ...tasks.compare_files import Kept
+    from ...tasks.compare_model import is_configuration, random_model, random_refiner, split_words
+    from ...tasks.compare_ways import parse_ways
+    from ..progress import bars
 
     random = not arguments.published and is_configuration(arguments.model)
     of_model, of_sampling = split_words(arguments.overrides) if random else ([], arguments.overrides)
@@ -200,7 +200,7 @@ def _refuse_data(arguments: argparse.Namespace, chosen: dict[str, Any]) -> None:
 
 def _feature(config: EvalConfig, left_out: dict[str, str]) -> Feature | None:
     """Build the feature, or add to `left_out` what is missing without it."""
-    from ..components import plugins
+    from ...components import plugins
 
     try:
         return plugins().registry.build("feature", config.feature.name, config.feature.params)
@@ -211,9 +211,9 @@ def _feature(config: EvalConfig, left_out: dict[str, str]) -> Feature | None:
 
 def _weights(name: str, model: Model, *, random: bool) -> dict[str, Any]:
     """Return what decides the weights of a model that was opened by a name."""
-    from ..config import model_part
-    from ..engine.folder import TOKENIZER, TRANSFORMER, fingerprint
-    from ..hub import find_model
+    from ...config import model_part
+    from ...engine.folder import TOKENIZER, TRANSFORMER, fingerprint
+    from ...hub import find_model
 
     if random:
         return {"random": model_part(model.config)}
@@ -231,8 +231,8 @@ def _made_by(
     """Return everything that decides the images and their times."""
     import torch
 
-    from ..config import plain
-    from ..tasks.compare import versions
+    from ...config import plain
+    from ...tasks.compare import versions
 
     own = plain(config)
     return {
@@ -267,10 +267,10 @@ def _begin(
     add_bar: Callable[[str, int], Bar],
 ) -> None:
     """Choose the conditions of the images, and look at real ones with the feature, if there is one."""
-    from ..engine.build import grid
-    from ..engine.data import Images
-    from ..engine.recipes import open_datasets
-    from ..tasks.real_images import (
+    from ...engine.build import grid
+    from ...engine.data import Images
+    from ...engine.recipes import open_datasets
+    from ...tasks.real_images import (
         drawn,
         drawn_conditions,
         in_batches,
@@ -295,8 +295,8 @@ def _begin(
 
 def _show(comparison: Any, result: dict[str, Any], arguments: argparse.Namespace) -> None:
     """Write the report and the pictures, and print the result."""
-    from ..tasks.compare_plot import shown_rows
-    from ..tasks.compare_report import notes, protocol, tables, write_comparison
+    from ...tasks.compare_plot import shown_rows
+    from ...tasks.compare_report import notes, protocol, tables, write_comparison
 
     rows = shown_rows(result["labels"])
     labels = [result["labels"][row] for row in rows]

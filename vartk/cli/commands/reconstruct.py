@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from . import terminal
-from .arguments import add_device, add_json, add_out, examples
+from .. import terminal
+from ..arguments import add_device, add_json, add_out, examples
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -22,8 +22,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Reconstruct and write the images."""
-    from ..hub import load
-    from ..tasks.reconstruct import reconstruct_to_folder
+    from ...hub import load
+    from ...tasks.reconstruct import reconstruct_to_folder
 
     model = load(arguments.model, device=arguments.device)
     rows = reconstruct_to_folder(model, arguments.images, arguments.out)

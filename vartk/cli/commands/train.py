@@ -7,11 +7,11 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import terminal
-from .arguments import add_device, add_json, add_out, add_overrides, examples
+from .. import terminal
+from ..arguments import add_device, add_json, add_out, add_overrides, examples
 
 if TYPE_CHECKING:
-    from ..config import Composed, Config
+    from ...config import Composed, Config
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -74,8 +74,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run_tokenizer(arguments: argparse.Namespace) -> int:
     """Train a tokenizer."""
-    from ..engine.recipes import train_tokenizer
-    from .progress import TrainingBar, bars
+    from ...engine.recipes import train_tokenizer
+    from ..progress import TrainingBar, bars
 
     composed = _composed(arguments)
     with bars() as add_bar:
@@ -93,10 +93,10 @@ def run_transformer(arguments: argparse.Namespace) -> int:
     """Train a transformer."""
     from vartk_registry import VartkError
 
-    from ..engine.recipes import train_transformer
-    from ..environment import launched_rank
-    from ..hub import find_model
-    from .progress import TrainingBar, bars
+    from ...engine.recipes import train_transformer
+    from ...environment import launched_rank
+    from ...hub import find_model
+    from ..progress import TrainingBar, bars
 
     tokenizer = find_model(arguments.tokenizer)
     composed = _composed(arguments, tokenizer)
@@ -112,7 +112,7 @@ def run_transformer(arguments: argparse.Namespace) -> int:
                 f"first: vartk {shlex.join([*words, '--out', str(tokens)])}"
             )
         else:
-            from .tokenize_command import tokenize_with_bar
+            from .tokenize import tokenize_with_bar
 
             tokenize_with_bar(composed.config, tokenizer, tokens, arguments.device)
     with bars() as add_bar:
@@ -130,9 +130,9 @@ def run_transformer(arguments: argparse.Namespace) -> int:
 
 def run_both(arguments: argparse.Namespace) -> int:
     """Train a tokenizer and its transformer."""
-    from ..config import parse_overrides
-    from ..tasks.both import train_both
-    from .progress import TrainingBar, bars
+    from ...config import parse_overrides
+    from ...tasks.both import train_both
+    from ..progress import TrainingBar, bars
 
     with bars() as add_bar:
         model = train_both(
@@ -151,10 +151,10 @@ def _composed(arguments: argparse.Namespace, tokenizer: Path | None = None) -> C
     """Return the configuration; of a resumed run it is the one that the run began with."""
     from vartk_registry import VartkError
 
-    from ..components import plugins
-    from ..config import Config, compose, load_layers, parse_overrides
-    from ..engine.recipes import tokenizer_layer
-    from ..files import refuse_existing
+    from ...components import plugins
+    from ...config import Config, compose, load_layers, parse_overrides
+    from ...engine.recipes import tokenizer_layer
+    from ...files import refuse_existing
 
     if arguments.resume:
         if not (arguments.out / "config.yaml").is_file():

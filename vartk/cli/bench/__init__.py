@@ -1,1 +1,0 @@
-"""The benchmarks of `vartk bench`, a file each: `add` makes the sub-command, `run` measures."""
