@@ -6,9 +6,9 @@ import pytest
 import tiny
 
 import vartk as package
+from vartk.compare import parse_ways
 from vartk.components import plugins
 from vartk.config import Layer
-from vartk.tasks.compare_ways import parse_ways
 from vartk_registry import VartkError
 
 pytestmark = pytest.mark.usefixtures("one_thread")

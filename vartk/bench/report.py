@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from ..environment import environment
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Rows of cells under headings; the title is empty where a result has one table alone."""
-
-    headings: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    title: str = ""
+from ..tables import Table, markdown_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +38,3 @@ def markdown(report: Report, command: str) -> str:
         f"{date.today().isoformat()}. {report.protocol}\n\n"
         f"{tables}## Machine\n\n{markdown_table(('what', 'value'), environment())}"
     )
-
-
-def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return rows of cells under headings."""
-    lines = [headings, ["---"] * len(headings), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -29,6 +29,16 @@ def add_overrides(parser: argparse.ArgumentParser, example: str) -> None:
     parser.add_argument("overrides", nargs="*", metavar="key=value", help=f"settings, such as {example}")
 
 
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """Add --data."""
+    parser.add_argument(
+        "--data",
+        metavar="CONFIG",
+        help="a preset, YAML file or run that names the dataset; by default the model's own run, or the "
+        "preset of its name",
+    )
+
+
 def add_classes(parser: argparse.ArgumentParser, default: str) -> None:
     """Add --class."""
     parser.add_argument(

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..environment import launched_rank
+from ..tables import Table
 
 
 def silent() -> bool:
@@ -43,6 +44,15 @@ def table(rows: Iterable[Sequence[str]], headings: Sequence[str]) -> None:
     for line in lines:
         cells = (f"{cell:{width}}" for cell, width in zip(line, widths, strict=True))
         print("  ".join(cells).rstrip())
+
+
+def tables(made: Iterable[Table]) -> None:
+    """Print tables under their titles, an empty line after each."""
+    for one in made:
+        if one.title:
+            out(f"{one.title}\n")
+        table(one.rows, one.headings)
+        out()
 
 
 def result(values: Mapping[str, Any], as_json: bool, text: str = "") -> None:

@@ -7,8 +7,9 @@ from typing import Any
 
 from vartk_registry import counted
 
+from ...tables import Table
 from ..memory import MEANING
-from ..report import Report, Table
+from ..report import Report
 from .measure import BACKWARD
 
 HEADINGS = (

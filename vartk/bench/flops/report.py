@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..report import Report, Table
+from ...tables import Table
+from ..report import Report
 from .count import KINDS
 
 PARTS = {

@@ -7,7 +7,8 @@ from typing import Any
 
 from vartk_registry import counted
 
-from ..report import Report, Table
+from ...tables import Table
+from ..report import Report
 
 HEADINGS = (
     "batch",

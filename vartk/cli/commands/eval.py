@@ -8,8 +8,7 @@ from pathlib import Path
 from vartk_registry import VartkError
 
 from .. import terminal
-from ..arguments import add_device, add_json, add_overrides, examples, whole_number
-from ..data import KEYS, UNSAID, add_data, data_config
+from ..arguments import add_data, add_device, add_json, add_overrides, examples, whole_number
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -53,12 +52,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Evaluate, print the tables, and write the report."""
     from ...components import plugins
     from ...config import leaves, parse_overrides
-    from ...engine.evaluation import set_metric
     from ...engine.recipes import open_datasets
+    from ...evaluation import Evaluation, Protocol, data_config, set_metric, tables, write_evaluation
+    from ...evaluation.data import KEYS, UNSAID
+    from ...evaluation.report import JUDGE_WAS_LOSS
     from ...files import refuse_existing
     from ...hub import find_model, load
-    from ...tasks.evaluate import Evaluation, Protocol, write_evaluation
-    from ...tasks.evaluation_report import JUDGE_WAS_LOSS, tables
     from ..progress import bars
 
     if arguments.out is not None:
@@ -99,7 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         terminal.result(result, as_json=True)
         return 0
-    for title, headings, rows in tables(result):
-        terminal.out(f"\n{title}")
-        terminal.table(rows, headings)
+    for table in tables(result):
+        terminal.out(f"\n{table.title}")
+        terminal.table(table.rows, table.headings)
     return 0

@@ -47,9 +47,5 @@ def show(result: Mapping[str, Any], report: Report, command: str, arguments: arg
     if arguments.json:
         terminal.result({"command": command, **result}, as_json=True)
         return
-    for table in report.tables:
-        if table.title:
-            terminal.out(f"{table.title}\n")
-        terminal.table(table.rows, table.headings)
-        terminal.out()
+    terminal.tables(report.tables)
     terminal.out(report.protocol)

@@ -11,9 +11,9 @@ from vartk_registry import VartkError, counted
 from vartk_registry.interfaces import Feature, ImageDataset
 
 from ..engine.data import Images
-from ..engine.evaluation import Seen, in_proportion
 from ..engine.model import Model
-from .sample import Bar
+from ..tasks.sample import Bar
+from .sets import Seen
 
 
 def require_images(datasets: Mapping[str, ImageDataset]) -> None:
@@ -75,3 +75,9 @@ def drawn_conditions(conditions: Sequence[int | str], count: int, seed: int) -> 
     chosen = in_proportion(conditions, count)
     random.Random(seed).shuffle(chosen)
     return chosen
+
+
+def in_proportion(values: Sequence[int | str], count: int) -> list[int | str]:
+    """Return `count` of the values, each as often as its share of them, sorted."""
+    ordered = sorted(values)  # type: ignore[type-var]
+    return [ordered[(2 * i + 1) * len(ordered) // (2 * count)] for i in range(count)]

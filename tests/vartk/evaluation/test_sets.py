@@ -4,14 +4,8 @@ import pytest
 import torch
 
 from vartk.components import plugins
-from vartk.engine.evaluation import (
-    Neighbours,
-    Seen,
-    in_proportion,
-    near_copies,
-    set_distances,
-    set_metric,
-)
+from vartk.evaluation import Neighbours, Seen, near_copies, set_distances, set_metric
+from vartk.evaluation.real_images import in_proportion
 from vartk_registry import VartkError
 
 
@@ -50,7 +44,7 @@ def test_neighbours_by_hand(monkeypatch):
     among = torch.tensor([[0.0, 0], [4, 0], [0, 9]])
     found = torch.tensor([[3.0, 0], [0, 9], [0, 4], [7, 4]])
     for rows in (1024, 3):
-        monkeypatch.setattr("vartk.engine.evaluation._ROWS", rows)
+        monkeypatch.setattr("vartk.evaluation.neighbours._ROWS", rows)
         near = Neighbours.of(found, among)
         assert near.indices.tolist() == [1, 2, 0, 1]
         assert near.distances.tolist() == pytest.approx([1, 0, 4, 5], abs=1e-5)

@@ -3,37 +3,35 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from vartk_registry import counted
 
-from ..bench.report import Table, markdown_table
 from ..config import leaves
 from ..environment import environment
+from ..evaluation.report import SET_NAMES
 from ..files import whole_file
 from ..images import save_image
-from .compare_files import file_name
-from .compare_plot import pareto, strip, strips
-from .evaluation_report import SET_NAMES
+from ..tables import Table, markdown_table
+from .comparison import Comparison
+from .files import file_name
+from .pictures import shown_rows, strip, strips
+from .plot import pareto
 
 NONE = "-"
 
 
-def write_comparison(
-    result: Mapping[str, Any], images: Mapping[str, torch.Tensor], labels: Sequence[str], out: Path
-) -> None:
-    """Write `compare.json`, `compare.md`, `pareto.svg` and the pictures into a folder.
-
-    Args:
-        images: some of each way, [N, 3, H, W] in [0, 1]; labels: of these.
-    """
+def write_comparison(comparison: Comparison, result: Mapping[str, Any], out: Path) -> None:
+    """Write `compare.json`, `compare.md`, `pareto.svg` and pictures of some images into a folder."""
+    rows = shown_rows(result["labels"])
+    images = {way.name: comparison.shown(way, rows) for way in comparison.ways}
+    labels, classes = [result["labels"][row] for row in rows], comparison.model.classes
+    names = [classes[label] if isinstance(label, int) else label for label in labels]
     for name, own in images.items():
         save_image(strip(own), out / "strips" / f"{file_name(name)}.png")
-    save_image(strips(images, labels), out / "strips.png")
+    save_image(strips(images, names), out / "strips.png")
     for name, content in (
         ("pareto.svg", pareto(result)),
         ("compare.md", report(result, dict(environment()))),

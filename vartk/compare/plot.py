@@ -1,4 +1,4 @@
-"""A comparison's pictures: quality against time and memory, and the same images by each way."""
+"""A comparison's plot: quality against time and memory."""
 
 from __future__ import annotations
 
@@ -6,12 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
-import torch
-from PIL import Image, ImageDraw, ImageFont
-
 from ..bench.svg import GREY, GRID, document, text
-from ..images import enlarged, tile, to_pil
-from .evaluation_report import SET_NAMES
+from ..evaluation.report import SET_NAMES
 
 LEFT, TOP, BOTTOM = 68, 44, 52
 """Of one chart, the room around its axes."""
@@ -31,9 +27,6 @@ SHAPES = (
     "M0,5.5 L5.5,-4.5 H-5.5 z",
 )
 """Markers: with seven colours, 35 ways that differ in both."""
-SHOWN = 8
-"""Images of each way in a picture, at most."""
-
 Point = tuple[str, float, float]
 """A way's name, its cost, and how far its images are from what they should be: less is better."""
 
@@ -144,36 +137,3 @@ def _first(group: Sequence[float], highest: float, lowest: float) -> float:
     """Return the place of the first of some rows that stand `LINE` apart around their middle."""
     span = LINE * (len(group) - 1)
     return min(max(sum(group) / len(group) - span / 2, highest), lowest - span)
-
-
-def strip(images: torch.Tensor) -> torch.Tensor:
-    """Return images [N, 3, H, W] side by side, small ones enlarged, as one image."""
-    return tile(enlarged(images), columns=len(images))
-
-
-def strips(images: Mapping[str, torch.Tensor], labels: Sequence[str]) -> Image.Image:
-    """Return the images [N, 3, H, W] of each way as a row with its name, under their labels."""
-    rows = {name: to_pil(strip(own)) for name, own in images.items()}
-    width, height = next(iter(rows.values())).size
-    font = ImageFont.load_default(size=13)
-    margin, line, gap = 12 + round(max(font.getlength(name) for name in rows)), 24, 4
-    canvas = Image.new("RGB", (margin + width + gap, line + len(rows) * (height + gap)), "white")
-    draw = ImageDraw.Draw(canvas)
-    each = width / len(labels)
-    for index, label in enumerate(labels):
-        shown = label
-        while len(shown) > 1 and font.getlength(shown) > each:
-            shown = shown.removesuffix("…")[:-1] + "…"
-        draw.text((margin + (index + 0.5) * each, 5), shown, fill="black", font=font, anchor="ma")
-    for index, (name, row) in enumerate(rows.items()):
-        top = line + index * (height + gap)
-        canvas.paste(row, (margin, top))
-        draw.text((margin - 6, top + height / 2), name, fill="black", font=font, anchor="rm")
-    return canvas
-
-
-def shown_rows(labels: Sequence[Any]) -> list[int]:
-    """Return the indices of the images to show: the first of each label, then others, `SHOWN` at most."""
-    firsts = {label: row for row, label in reversed(list(enumerate(labels)))}
-    rows = sorted(firsts.values())
-    return (rows + [row for row in range(len(labels)) if row not in rows])[:SHOWN]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
@@ -19,12 +17,11 @@ from .. import __version__
 from ..config import SamplingConfig, plain
 from ..engine.build import grid
 from ..engine.data import Images
-from ..engine.evaluation import Neighbours, Seen, near_copies, set_distances
 from ..engine.model import Model
 from ..engine.training.quality import ReconstructionQuality
-from ..files import whole_folder
 from ..images import enlarged, labelled_grid, to_uint8
-from .evaluation_report import report
+from ..tasks.sample import Bar, sample_batch
+from .neighbours import Neighbours, near_copies
 from .real_images import (
     drawn,
     drawn_conditions,
@@ -33,7 +30,7 @@ from .real_images import (
     require_images,
     see_training,
 )
-from .sample import Bar, sample_batch
+from .sets import Seen, set_distances
 
 SHOWN = 24
 """Samples shown beside their nearest training images."""
@@ -187,12 +184,3 @@ class Evaluation:
     def _batches(self, title: str, indices: list[int]) -> Iterator[Sequence[int]]:
         """Yield the indices in batches, on a bar."""
         return in_batches(indices, self.protocol.sampling.batch, self.add_bar(title, len(indices)))
-
-
-def write_evaluation(result: Mapping[str, Any], picture: Image.Image | None, folder: Path) -> None:
-    """Write `evaluation.json`, `report.md` and `neighbours.png` as a new folder."""
-    with whole_folder(folder) as aside:
-        (aside / "evaluation.json").write_text(json.dumps(result, indent=1))
-        (aside / "report.md").write_text(report(result))
-        if picture is not None:
-            picture.save(aside / "neighbours.png")

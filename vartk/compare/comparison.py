@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -15,133 +14,24 @@ from vartk_registry.interfaces import Feature
 
 from .. import __version__
 from ..bench.memory import MEANING, Failed, peak_memory
-from ..bench.timing import finish, spread
-from ..config import SamplingConfig, plain
-from ..engine.evaluation import Seen, set_distances
+from ..bench.timing import spread
+from ..config import SamplingConfig
 from ..engine.model import Model
-from ..engine.training.quality import SMALLEST_SSIM
-from ..images import to_uint8
-from .compare_files import Kept
-from .sample import Bar
-
-Settings = dict[str, Any]
-"""All keys of the sampling configuration, nested."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refiner:
-    """The model that a way goes over to (collaborative decoding).
-
-    Attributes:
-        name: what it was opened by.
-        draft: the scales that are drawn before.
-        sampling: its settings, which are its own where the way has none.
-    """
-
-    name: str
-    model: Model
-    draft: int
-    sampling: SamplingConfig
-
-    @property
-    def settings(self) -> Settings:
-        """Which model, after how many scales, and every setting."""
-        return {"model": self.name, "draft": self.draft, "sampling": plain(self.sampling)}
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """A way to sample, by its name on screen and in files."""
-
-    name: str
-    sampling: SamplingConfig
-    refiner: Refiner | None = None
-
-    @property
-    def settings(self) -> Settings:
-        """Every setting."""
-        return plain(self.sampling)
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Images that were sampled at once.
-
-    Attributes:
-        images: uint8 [B, 3, H, W].
-        codes: of each scale that was generated, [B, n, *shape].
-        seconds: of the transformer (with guidance, draws and accumulation), and of the decoder.
-        cache_bytes: the most that was held of keys and values after a scale was drawn.
-    """
-
-    images: torch.Tensor
-    codes: list[torch.Tensor]
-    seconds: tuple[float, float]
-    cache_bytes: int
-
-    def tensors(self) -> dict[str, torch.Tensor]:
-        """Return everything by name, for a file."""
-        return {
-            "images": self.images,
-            **{f"codes.{step}": codes for step, codes in enumerate(self.codes)},
-            "seconds": torch.tensor(self.seconds, dtype=torch.float64),
-            "cache_bytes": torch.tensor(self.cache_bytes),
-        }
-
-    @classmethod
-    def of(cls, tensors: Mapping[str, torch.Tensor]) -> Batch:
-        """Read what `tensors` wrote."""
-        steps = sum(name.startswith("codes.") for name in tensors)
-        transformer, decoder = tensors["seconds"].tolist()
-        codes = [tensors[f"codes.{step}"] for step in range(steps)]
-        return cls(tensors["images"], codes, (transformer, decoder), int(tensors["cache_bytes"]))
-
-
-def configured(model: Model, sampling: SamplingConfig) -> Model:
-    """Return another model on the same modules, whose defaults are these settings."""
-    config = replace(model.config, sampling=sampling)
-    return Model(config, model.tokenizer, model.schedule, model.predictor, model.plugins)
-
-
-def sample_timed(
-    model: Model,
-    labels: Sequence[Any],
-    seeds: Sequence[int],
-    refiner: Model | None = None,
-    draft: int | None = None,
-) -> Batch:
-    """Sample a batch by the models' defaults, and take the time of both stages."""
-    device, codes, held = model.device, [], 0
-    finish(device)
-    start = time.perf_counter()
-    for state in model.stream(labels, seed=seeds, refiner=refiner, draft=draft):
-        codes.append(state.codes)
-        held = max(held, state.cache_bytes)
-    finish(device)
-    middle = time.perf_counter()
-    images = state.images
-    finish(device)
-    seconds = middle - start, time.perf_counter() - middle
-    return Batch(to_uint8(images).cpu(), [scale.cpu() for scale in codes], seconds, held)
-
-
-def sample_once(
-    labels: Sequence[Any],
-    seeds: Sequence[int],
-    models: Sequence[tuple[Callable[[], Model], SamplingConfig]],
-    draft: int | None,
-) -> None:
-    """Open a model, and a refiner if there is one, and sample a batch: the memory of this is measured."""
-    model, *refiners = [configured(open_model(), sampling) for open_model, sampling in models]
-    sample_timed(model, labels, seeds, next(iter(refiners), None), draft)
+from ..evaluation import Seen, set_distances
+from ..tasks.sample import Bar
+from .closeness import Closeness
+from .files import Kept
+from .sampling import Batch, configured, sample_once, sample_timed
+from .source import Source
+from .ways import Way
 
 
 class Comparison:
     """Several ways to sample with one model, or with another one that goes on.
 
     Args:
-        name: what the model was opened by; open_model: opens it, in another process too.
-        open_refiner: opens a way's refiner by its name, there.
+        source: opens the model and the ways' refiners, in another process too.
+        model: as it was opened.
         ways: their batch is the first one's; the others are compared with the first.
         labels: of the images, one each; seed: of the first one, the others counting up from it.
         kept: where finished batches are; those that are there are not sampled again.
@@ -149,9 +39,7 @@ class Comparison:
 
     def __init__(
         self,
-        name: str,
-        open_model: Callable[[], Model],
-        open_refiner: Callable[[str], Model],
+        source: Source,
         model: Model,
         ways: Sequence[Way],
         labels: Sequence[Any],
@@ -159,9 +47,7 @@ class Comparison:
         kept: Kept,
         add_bar: Callable[[str, int], Bar],
     ) -> None:
-        self.name = name
-        self.open_model = open_model
-        self.open_refiner = open_refiner
+        self.source = source
         self.model = model
         self.ways = ways
         self.labels = labels
@@ -207,9 +93,9 @@ class Comparison:
         bar = self.add_bar("memory", len(self.ways))
         for done, way in enumerate(self.ways, 1):
             if self.kept.memory(way.name) is None:
-                models, draft = [(self.open_model, way.sampling)], None
+                models, draft = [(self.source.open, way.sampling)], None
                 if way.refiner is not None:
-                    models.append((partial(self.open_refiner, way.refiner.name), way.refiner.sampling))
+                    models.append((partial(self.source.open_refiner, way.refiner.name), way.refiner.sampling))
                     draft = way.refiner.draft
                 work = self.labels[: self.batch], self.seeds[: self.batch], models, draft
                 try:
@@ -239,7 +125,7 @@ class Comparison:
                 row |= set_distances(registry, metrics, seen[:compared], real[compared:])
             rows.append(row)
         result: dict[str, Any] = {
-            "model": self.name,
+            "model": self.source.name,
             "count": len(self.labels),
             "seed": self.seeds[0],
             "batch": self.batch,
@@ -322,55 +208,6 @@ class Comparison:
 
     def _rows(self, start: int) -> range:
         return range(start, min(start + self.batch, len(self.labels)))
-
-
-class Closeness:
-    """How close a way's images are to the first way's at the same labels and seeds."""
-
-    def __init__(self, model: Model, feature: Feature | None) -> None:
-        registry = model.plugins.registry
-        self._device = model.device
-        self._feature = feature
-        self._psnr = registry.build("metric", "psnr", {})
-        self._ssim = registry.build("metric", "ssim", {})
-        self._has_ssim = False
-        self._distances: list[torch.Tensor] = []
-        self._codes = self._alike = self._equal = 0
-        self._comparable = True
-        self.count = 0
-
-    @torch.no_grad()
-    def update(self, batch: Batch, first: Batch) -> None:
-        """Take a batch and the first way's; codes of scales that are skipped differ."""
-        self.count += len(batch.images)
-        shared = list(zip(batch.codes, first.codes, strict=False))
-        self._comparable &= all(a.shape == b.shape for a, b in shared)
-        if self._comparable:
-            self._codes += sum(codes.numel() for codes in first.codes)
-            self._alike += sum(int((a == b).sum()) for a, b in shared)
-        images, expected = (of.images.to(self._device) / 255 for of in (batch, first))
-        differ = (batch.images != first.images).flatten(1).any(dim=1)
-        self._equal += int((~differ).sum())
-        if differ.any():
-            self._psnr.update(images[differ], expected[differ])
-        if min(images.shape[-2:]) >= SMALLEST_SSIM:
-            self._has_ssim = True
-            self._ssim.update(images, expected)
-        if self._feature is not None:
-            self._distances.append(self._feature.distance(images, expected).cpu())
-
-    def compute(self) -> dict[str, float | None]:
-        """Return the shares that are equal, and the means over images; PSNR over those that differ."""
-        numbers: dict[str, float | None] = {
-            "codes_alike": self._alike / self._codes if self._comparable else None,
-            "images_equal": self._equal / self.count,
-            "psnr_db": None if self._equal == self.count else self._psnr.compute()["psnr_db"],
-        }
-        if self._has_ssim:
-            numbers |= self._ssim.compute()
-        if self._distances:
-            numbers["perceptual"] = torch.cat(self._distances).mean().item()
-        return numbers
 
 
 def versions() -> dict[str, str]:

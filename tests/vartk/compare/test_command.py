@@ -11,14 +11,13 @@ import tiny
 import torch
 
 import vartk as package
+from vartk.compare import Kept, comparison, parse_ways
+from vartk.compare.pictures import shown_rows
+from vartk.compare.plot import front, quality
 from vartk.components import plugins
 from vartk.config import Layer
 from vartk.engine.data import Images
 from vartk.images import open_image
-from vartk.tasks import compare
-from vartk.tasks.compare_files import Kept
-from vartk.tasks.compare_plot import front, quality, shown_rows
-from vartk.tasks.compare_ways import parse_ways
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -89,7 +88,7 @@ def forgetful(install):
 @pytest.fixture
 def _memory_unmeasured(monkeypatch):
     """Leave out the process that each way's memory takes."""
-    monkeypatch.setattr(compare, "peak_memory", lambda *arguments: 2**30)
+    monkeypatch.setattr(comparison, "peak_memory", lambda *arguments: 2**30)
 
 
 @pytest.fixture

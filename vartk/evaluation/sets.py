@@ -1,4 +1,4 @@
-"""What images are compared by in an evaluation: sets of features, and nearest neighbours."""
+"""Sets of images as a feature sees them, and distances between such sets."""
 
 from __future__ import annotations
 
@@ -15,12 +15,6 @@ from ..images import to_uint8
 
 PIXELS = 32
 """The longest side, in pixels, of what images are averaged to before their pixels are compared."""
-
-NEAR = 0.01
-"""The share of held-out images that a threshold of nearness takes for near copies."""
-
-_ROWS = 1024
-"""Rows of a matrix of distances in memory at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,44 +68,3 @@ def set_distances(
         metric.update(found.features, reference.features)
         numbers |= metric.compute()
     return numbers
-
-
-@dataclass(frozen=True, slots=True)
-class Neighbours:
-    """The nearest of M images to each of N: `distances` [N], Euclidean, and `indices` [N] in [0, M)."""
-
-    distances: torch.Tensor
-    indices: torch.Tensor
-
-    @classmethod
-    def of(cls, found: torch.Tensor, among: torch.Tensor) -> Neighbours:
-        """Find the nearest of the vectors `among` [M, D] to each of `found` [N, D]."""
-        indices = torch.cat([torch.cdist(rows, among).argmin(dim=1) for rows in found.split(_ROWS)])
-        parts = zip(found.split(_ROWS), indices.split(_ROWS), strict=True)
-        # cdist rounds, so that equal vectors may be apart there
-        return cls(torch.cat([(rows - among[nearest]).norm(dim=1) for rows, nearest in parts]), indices)
-
-
-def near_copies(samples: Neighbours, held_out: Neighbours) -> dict[str, float]:
-    """Return the share of samples that are near copies of a training image, and what it rests on.
-
-    A near copy is nearer to its nearest training image than 99 of 100 held-out images, real and never
-    trained on, are to theirs (`NEAR`). Samples as new as the n held-out images have the share `share_if_new`
-    in the mean: of n + 1 alike, each is as likely to be the nearest, the next, ..., and the quantile lies
-    NEAR (n - 1) places past the nearest. Where some held-out images are near copies themselves, the
-    threshold is low and the share says too little.
-    """
-    n, threshold = len(held_out.distances), held_out.distances.quantile(NEAR).item()
-    return {
-        "near_copies": (samples.distances < threshold).float().mean().item(),
-        "share_if_new": (NEAR * (n - 1) + 1) / (n + 1),
-        "threshold": threshold,
-        "median_of_samples": samples.distances.median().item(),
-        "median_of_validation": held_out.distances.median().item(),
-    }
-
-
-def in_proportion(values: Sequence[int | str], count: int) -> list[int | str]:
-    """Return `count` of the values, each as often as its share of them, sorted."""
-    ordered = sorted(values)  # type: ignore[type-var]
-    return [ordered[(2 * i + 1) * len(ordered) // (2 * count)] for i in range(count)]

@@ -9,11 +9,10 @@ import torch
 from omegaconf import OmegaConf
 
 from vartk.bench.model import read_model
+from vartk.compare import Kept, comparison
+from vartk.compare.source import is_configuration
 from vartk.config import plain
 from vartk.engine.folder import save_model
-from vartk.tasks import compare
-from vartk.tasks.compare_files import Kept
-from vartk.tasks.compare_model import is_configuration
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -38,7 +37,7 @@ def _memory_here(monkeypatch):
         again(*arguments)
         return 2**30
 
-    monkeypatch.setattr(compare, "peak_memory", here)
+    monkeypatch.setattr(comparison, "peak_memory", here)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Reads the ways of a comparison from what was typed."""
+"""The ways of a comparison, and how they are read from what was typed."""
 
 from __future__ import annotations
 
@@ -6,21 +6,60 @@ import functools
 import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from vartk_registry import VartkError
 
-from ..config import Layer, parse_overrides
+from ..config import Layer, SamplingConfig, parse_overrides, plain
 from ..engine.collaborative import hand_over
 from ..engine.model import Model
 from ..hub import load
-from .compare import Refiner, Way, configured
-from .compare_files import file_name
+from .files import file_name
+from .sampling import configured
+
+Settings = dict[str, Any]
+"""All keys of the sampling configuration, nested."""
 
 FULL = "full"
 """The cache of the first way where none is named."""
 
 _NAME = re.compile(r"\w[\w.+-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Refiner:
+    """The model that a way goes over to (collaborative decoding).
+
+    Attributes:
+        name: what it was opened by.
+        draft: the scales that are drawn before.
+        sampling: its settings, which are its own where the way has none.
+    """
+
+    name: str
+    model: Model
+    draft: int
+    sampling: SamplingConfig
+
+    @property
+    def settings(self) -> Settings:
+        """Which model, after how many scales, and every setting."""
+        return {"model": self.name, "draft": self.draft, "sampling": plain(self.sampling)}
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A way to sample, by its name on screen and in files."""
+
+    name: str
+    sampling: SamplingConfig
+    refiner: Refiner | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """Every setting."""
+        return plain(self.sampling)
 
 
 def parse_ways(

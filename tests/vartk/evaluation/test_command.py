@@ -9,10 +9,9 @@ from PIL import Image
 
 from vartk.components import plugins
 from vartk.engine.data import Images, to_tensor
-from vartk.engine.evaluation import Neighbours, Seen
 from vartk.engine.folder import load_model, save_model
 from vartk.engine.recipes import train_tokenizer
-from vartk.tasks.evaluate import write_evaluation
+from vartk.evaluation import Neighbours, Seen, write_evaluation
 from vartk_registry import VartkError
 
 
@@ -120,7 +119,7 @@ def test_copies_of_training_images_are_found(evaluate, photos, tmp_path, monkeyp
     def stealing(model, labels, seeds, *others):
         return stolen[torch.tensor(seeds) % 3]
 
-    monkeypatch.setattr("vartk.tasks.evaluate.sample_batch", stealing)
+    monkeypatch.setattr("vartk.evaluation.evaluation.sample_batch", stealing)
     made = evaluate("--out", tmp_path / "out")
     for space in ("features", "pixels"):
         assert made["neighbours"][space]["near_copies"] == 1

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from ..config import EvalConfig
+from ..components import plugins
+from ..config import EvalConfig, Layer, compose, load_layers
 
 KEYS = ("dataset", "feature", "metrics")
 """The settings of an evaluation that are none of sampling."""
 
 UNSAID = "does not say what images it was trained on"
-
-
-def add_data(parser: argparse.ArgumentParser) -> None:
-    """Add --data."""
-    parser.add_argument(
-        "--data",
-        metavar="CONFIG",
-        help="a preset, YAML file or run that names the dataset; by default the model's own run, or the "
-        "preset of its name",
-    )
 
 
 def data_config(
@@ -36,9 +25,6 @@ def data_config(
         name: what the model was called; model: its folder.
         chosen: those of `KEYS` that were set.
     """
-    from ..components import plugins
-    from ..config import EvalConfig, Layer, compose, load_layers
-
     if data is not None:
         layers = load_layers(data, plugins())
     elif (model.parent / "config.yaml").is_file():  # the run that made it

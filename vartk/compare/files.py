@@ -13,7 +13,7 @@ import torch
 from vartk_registry import VartkError
 
 from ..config import leaves
-from ..engine.evaluation import Seen
+from ..evaluation import Seen
 from ..files import load_tensors, refuse_existing, remove_partial, save_tensors, whole_file, whole_folder
 
 FOLDER = "kept"

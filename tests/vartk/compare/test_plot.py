@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 import pytest
 from PIL import ImageFont
 
-from vartk.tasks.compare_plot import pareto
+from vartk.compare.plot import pareto
 
 SVG = "{http://www.w3.org/2000/svg}"
 

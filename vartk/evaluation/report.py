@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from ..config import leaves
+from PIL import Image
 
-Table = tuple[str, Sequence[str], list[Sequence[str]]]
-"""A title, headings and rows."""
+from ..config import leaves
+from ..files import whole_folder
+from ..tables import Table, markdown_table
 
 NAMES = {"psnr_db": "PSNR (dB)", "ssim": "SSIM", "perceptual": "perceptual distance"}
 SET_NAMES = {"fd": "FD", "kid": "KID"}
@@ -19,11 +22,21 @@ JUDGE_WAS_LOSS = (
 )
 
 
+def write_evaluation(result: Mapping[str, Any], picture: Image.Image | None, folder: Path) -> None:
+    """Write `evaluation.json`, `report.md` and `neighbours.png` as a new folder."""
+    with whole_folder(folder) as aside:
+        (aside / "evaluation.json").write_text(json.dumps(result, indent=1))
+        (aside / "report.md").write_text(report(result))
+        if picture is not None:
+            picture.save(aside / "neighbours.png")
+
+
 def tables(result: Mapping[str, Any]) -> Iterator[Table]:
     """Yield the tables of what `Evaluation.run` returned."""
     images, label, quality = result["images"], result["feature"], result["tokenizer"]
     rows: list[Sequence[str]] = [(NAMES[name], _number(quality[name])) for name in NAMES if name in quality]
-    yield f"Reconstructions of {images['validation']} validation images ({label})", ("number", "mean"), rows
+    title = f"Reconstructions of {images['validation']} validation images ({label})"
+    yield Table(("number", "mean"), rows, title)
     scales = [name.removeprefix("usage") for name in quality if name.startswith("usage")]
     rows = [
         (
@@ -33,7 +46,7 @@ def tables(result: Mapping[str, Any]) -> Iterator[Table]:
         )
         for key in scales
     ]
-    yield "Codes in use, of those that could be", ("scale", "usage", "perplexity"), rows
+    yield Table(("scale", "usage", "perplexity"), rows, "Codes in use, of those that could be")
     sets = [
         (name, of, numbers)
         for name, references in result["distances"].items()
@@ -45,7 +58,7 @@ def tables(result: Mapping[str, Any]) -> Iterator[Table]:
         for name, of, numbers in sets
     ]
     names = [f"{SET_NAMES.get(metric, metric)}-{label}" for metric in metrics]
-    yield "Distances between sets of images", ("images", "from", "n / m", *names), rows
+    yield Table(("images", "from", "n / m", *names), rows, "Distances between sets of images")
     if "neighbours" in result:
         rows = [
             (
@@ -61,15 +74,13 @@ def tables(result: Mapping[str, Any]) -> Iterator[Table]:
         ]
         headings = ("by", "near copies", "if new", "nearer than", "median, samples", "median, validation")
         title = f"The nearest of {images['training']} of {images['training_in_all']} training images"
-        yield title, headings, rows
+        yield Table(headings, rows, title)
 
 
 def report(result: Mapping[str, Any]) -> str:
     """Return the tables in Markdown, with how they were made."""
     parts = [f"# Evaluation of {result['model']}\n\nDataset: `{result['dataset']}`. {_protocol(result)}\n"]
-    for title, headings, rows in tables(result):
-        lines = [headings, ["---"] * len(headings), *rows]
-        parts.append(f"## {title}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n")
+    parts += [f"## {table.title}\n\n{markdown_table(table.headings, table.rows)}" for table in tables(result)]
     if "neighbours" in result:
         parts.append(
             "![samples beside their nearest training images](neighbours.png)\n\n"

@@ -10,10 +10,9 @@ from tiny import tiny_config, tiny_model
 
 import vartk as package
 from vartk.bench.model import read_model
+from vartk.compare import comparison, parse_ways
 from vartk.config import Layer, plain
 from vartk.engine.folder import save_model
-from vartk.tasks import compare
-from vartk.tasks.compare_ways import parse_ways
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -47,7 +46,7 @@ def _memory_here(monkeypatch):
         again(*arguments)
         return 2**30
 
-    monkeypatch.setattr(compare, "peak_memory", here)
+    monkeypatch.setattr(comparison, "peak_memory", here)
 
 
 @pytest.fixture

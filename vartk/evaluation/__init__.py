@@ -1,0 +1,29 @@
+"""A model against real images.
+
+- `data`: which dataset and feature a model is looked at with
+- `real_images`: the images that samples are compared with, and the conditions these are sampled under
+- `sets`: sets of images as a feature sees them, and distances between them
+- `neighbours`: the nearest training images, and near copies of them
+- `evaluation`: the whole of `vartk eval`
+- `report`: its numbers as tables and as a folder
+"""
+
+from .data import data_config
+from .evaluation import Evaluation, Protocol
+from .neighbours import Neighbours, near_copies
+from .report import report, tables, write_evaluation
+from .sets import Seen, set_distances, set_metric
+
+__all__ = [
+    "Evaluation",
+    "Neighbours",
+    "Protocol",
+    "Seen",
+    "data_config",
+    "near_copies",
+    "report",
+    "set_distances",
+    "set_metric",
+    "tables",
+    "write_evaluation",
+]
