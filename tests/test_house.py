@@ -1,10 +1,12 @@
 """The rules of the house: style, types, who imports whom, documentation, and what is packaged."""
 
+import ast
 import os
 import re
 import subprocess
 import sys
 import zipfile
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -63,6 +65,37 @@ def test_the_contract_package_is_strictly_typed():
 def test_imports_go_one_way():
     lint = "from importlinter.cli import lint_imports; raise SystemExit(lint_imports())"
     require_success(python("-c", lint))
+
+
+def module_files():
+    """Return the file of each module of the packages, by its dotted name."""
+    files = [(package.parent, path) for package in PACKAGES for path in package.rglob("*.py")]
+    dotted = [(".".join(path.relative_to(root).with_suffix("").parts), path) for root, path in files]
+    return {name.removesuffix(".__init__"): path for name, path in dotted}
+
+
+def imported(name, files):
+    """Return the modules that a module imports, anywhere in its file: in functions, for type checkers."""
+    parents = name.split(".") if files[name].name == "__init__.py" else name.split(".")[:-1]
+    found = set()
+    for node in ast.walk(ast.parse(files[name].read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = parents[: len(parents) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            inside = [f"{base}.{alias.name}" for alias in node.names]
+            found |= {name if name in files else base for name in inside}
+    return found & files.keys()
+
+
+def test_no_imports_go_in_a_circle():
+    files = module_files()
+    order = TopologicalSorter({name: imported(name, files) for name in files})
+    try:
+        order.prepare()
+    except CycleError as error:
+        pytest.fail(f"these modules import each other: {' - '.join(reversed(error.args[1]))}")
 
 
 @pytest.mark.parametrize(
@@ -151,7 +184,7 @@ def test_every_kind_is_documented_with_its_interface(kind):
 
 
 def test_no_file_is_longer_than_one_idea():
-    folders = (*PACKAGES, ROOT / "examples")
+    folders = (*PACKAGES, ROOT / "examples", ROOT / "tests", ROOT / "docs")
     lengths = {path: len(path.read_text().splitlines()) for f in folders for path in f.rglob("*.py")}
     assert not [path for path, length in lengths.items() if length > 400]
 

@@ -2,23 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 from torch import nn
 
 from vartk_registry import VartkError
+from vartk_registry.interfaces import Tokenizer
 
 from ..config import SamplingConfig
+from .build import Predictor
+from .generate import Recipe
 
-if TYPE_CHECKING:
-    from .model import Model
+
+class Collaborator(Protocol):
+    """What a model must have to share a generation with another: `Model` has it."""
+
+    tokenizer: Tokenizer
+    predictor: Predictor | None
+
+    @property
+    def classes(self) -> list[str]:
+        """The names of the classes."""
+        ...
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        ...
+
+    def sampling(self, **settings: Any) -> SamplingConfig:
+        """Return the defaults for sampling with `settings` merged in."""
+        ...
+
+    def recipe(self, sampling: SamplingConfig, seeds: Sequence[int]) -> Recipe:
+        """Build the parts of a generation."""
+        ...
+
+
+M = TypeVar("M", bound=Collaborator)
 
 
 @dataclass(frozen=True, slots=True)
-class Handover:
+class Handover(Generic[M]):
     """Where a generation goes over to another model.
 
     Attributes:
@@ -26,14 +54,14 @@ class Handover:
         sampling: the refiner's settings.
     """
 
-    refiner: Model
+    refiner: M
     draft: int
     sampling: SamplingConfig
 
 
 def hand_over(
-    drafter: Model, refiner: Model | None, draft: int | None, settings: Mapping[str, Any]
-) -> Handover | None:
+    drafter: M, refiner: M | None, draft: int | None, settings: Mapping[str, Any]
+) -> Handover[M] | None:
     """Return how a drafter hands over, or None without a refiner; `settings` are for both models.
 
     Raises:
@@ -62,7 +90,7 @@ def hand_over(
     return Handover(refiner, draft, sampling)
 
 
-def _check_fit(drafter: Model, refiner: Model) -> None:
+def _check_fit(drafter: Collaborator, refiner: Collaborator) -> None:
     """Check that a refiner knows the codes and the conditions of a drafter."""
     if refiner.predictor is None:
         raise VartkError("the refiner is a tokenizer alone and cannot sample; give it a transformer")

@@ -242,7 +242,7 @@ class Model:
         conditions: torch.Tensor,
         seeds: list[int],
         sampling: SamplingConfig,
-        handover: Handover | None = None,
+        handover: Handover[Model] | None = None,
         strategy: CacheStrategy | None = None,
     ) -> Iterator[ScaleState]:
         recipe = self.recipe(sampling, seeds)

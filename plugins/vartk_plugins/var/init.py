@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
-if TYPE_CHECKING:
-    from .transformer import VarTransformer
+from .network import VarNetwork
 
 HEAD = 0.02
 """Factor on the head's weight: the first logits are nearly equal."""
@@ -20,7 +18,7 @@ SOFTMAX_SCALE = 4.0
 
 
 @torch.no_grad()
-def initialise(model: VarTransformer, gain: float) -> None:
+def initialise(model: VarNetwork, gain: float) -> None:
     """Draw the weights: truncated normals of std sqrt(1/(3 width)), biases 0, sub-layers damped.
 
     `gain` is the factor on AdaLN's gains, which keeps each block near the identity at first.

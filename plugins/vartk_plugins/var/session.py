@@ -7,7 +7,6 @@ computed), T keys, H heads, D head dim, C width.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -26,10 +25,8 @@ from vartk_registry.precision import compute_dtype
 
 from .blocks import Compute
 from .context import start_bounded
+from .network import VarNetwork
 from .patches import packed
-
-if TYPE_CHECKING:
-    from .transformer import VarTransformer
 
 
 class VarSession:
@@ -45,7 +42,7 @@ class VarSession:
 
     def __init__(
         self,
-        model: VarTransformer,
+        model: VarNetwork,
         vector: Tensor,
         schedule: Schedule,
         cache: CacheStrategy,
