@@ -1,4 +1,4 @@
-"""The precision in which a module computes."""
+"""The precision in which a module computes, and those that a CPU computes in."""
 
 from __future__ import annotations
 
@@ -14,3 +14,16 @@ def compute_dtype(weight: torch.Tensor) -> torch.dtype:
 
     device = weight.device.type
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
+
+
+def cpu_multiplies(dtype: torch.dtype) -> bool:
+    """Return whether oneDNN has matrix products of a dtype on this processor."""
+    import torch
+
+    if not torch.backends.mkldnn.is_available():
+        return False
+    if dtype is torch.bfloat16:
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    if dtype is torch.float16:
+        return bool(torch.ops.mkldnn._is_mkldnn_fp16_supported())
+    return dtype is torch.float32

@@ -4,7 +4,7 @@ from tiny import tiny_model
 
 import vartk
 from vartk.components import plugins
-from vartk.engine.codes import latents
+from vartk.engine.codes import latents, teacher_inputs
 from vartk.engine.data import Images
 from vartk.engine.training.correction import with_mistakes
 from vartk_registry.interfaces import Schedule
@@ -25,7 +25,7 @@ def made(quantizer, images=6):
 def test_right_codes_are_those_of_what_the_wrong_ones_leave(quantizer):
     tokenizer, codes = made(quantizer)
     torch.manual_seed(0)
-    given, right = with_mistakes(tokenizer, codes, SCHEDULE, 0.8)
+    given, right, _ = with_mistakes(tokenizer, codes, SCHEDULE, 0.8)
     assert torch.equal(right[0], codes[0])
     (*_, latent) = latents(tokenizer, codes, SCHEDULE)
     before, wrong_before = None, torch.zeros(len(latent), dtype=torch.bool)
@@ -46,7 +46,7 @@ def test_right_codes_are_those_of_what_the_wrong_ones_leave(quantizer):
 def test_mistakes_are_codes_of_other_images_at_the_same_place():
     tokenizer, codes = made(QUANTIZERS[0])
     torch.manual_seed(0)
-    given, right = with_mistakes(tokenizer, codes, SCHEDULE, 1.0)
+    given, right, _ = with_mistakes(tokenizer, codes, SCHEDULE, 1.0)
     wrong = [a != b for a, b in zip(given, right, strict=True)]
     for step, mask in enumerate(wrong):
         image, place = mask.nonzero(as_tuple=True)
@@ -64,7 +64,7 @@ def test_finer_scales_mend_what_is_wrong():
     images = Images(dataset, (64, 64))
     codes = model.encode(torch.stack([images[index] for index in range(0, 700, 50)]))
     torch.manual_seed(0)
-    given, right = with_mistakes(tokenizer, codes, schedule, 0.5)
+    given, right, _ = with_mistakes(tokenizer, codes, schedule, 0.5)
     (*_, latent) = latents(tokenizer, codes, schedule)
 
     def distance(fine):
@@ -76,7 +76,16 @@ def test_finer_scales_mend_what_is_wrong():
 
 def test_without_a_share_nothing_changes():
     tokenizer, codes = made(QUANTIZERS[1])
-    given, right = with_mistakes(tokenizer, codes, SCHEDULE, 0.0)
+    given, right, _ = with_mistakes(tokenizer, codes, SCHEDULE, 0.0)
     for step, code in enumerate(codes):
         assert torch.equal(given[step], code)
         assert torch.equal(right[step], code)
+
+
+@pytest.mark.parametrize("quantizer", QUANTIZERS, ids=lambda slot: slot["name"])
+def test_inputs_are_made_of_the_latents_that_were_accumulated(quantizer):
+    tokenizer, codes = made(quantizer)
+    torch.manual_seed(0)
+    given, _, known = with_mistakes(tokenizer, codes, SCHEDULE, 0.8)
+    inputs = teacher_inputs(tokenizer, given, SCHEDULE, known)
+    assert torch.equal(inputs, teacher_inputs(tokenizer, given, SCHEDULE))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 
@@ -21,9 +21,17 @@ def latents(
 
 
 @torch.no_grad()
-def teacher_inputs(tokenizer: Tokenizer, codes: Sequence[torch.Tensor], schedule: Schedule) -> torch.Tensor:
-    """Return the inputs [B, L - n_0, channels] that the codes of all scales but the last make."""
-    made = latents(tokenizer, codes[:-1], schedule)
+def teacher_inputs(
+    tokenizer: Tokenizer,
+    codes: Sequence[torch.Tensor],
+    schedule: Schedule,
+    made: Iterable[torch.Tensor] | None = None,
+) -> torch.Tensor:
+    """Return the inputs [B, L - n_0, channels] that the codes of all scales but the last make.
+
+    `made` are the accumulated latents after each of these scales, where they are known already.
+    """
+    made = latents(tokenizer, codes[:-1], schedule) if made is None else made
     inputs = [tokenizer.next_input(f_hat, step, schedule) for step, f_hat in enumerate(made, 1)]
     if inputs:
         return torch.cat(inputs, dim=1)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from vartk_registry.interfaces import AttentionRequest
 from vartk_registry.masks import Span
+from vartk_registry.precision import cpu_multiplies
 
 from .spans import seen
 
@@ -26,7 +27,7 @@ class MatmulAttention:
 
     def unavailable(self) -> str:
         """Return why it cannot be used on this machine: the processor must have bfloat16 products."""
-        if torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        if cpu_multiplies(torch.bfloat16):
             return ""
         return "torch has no bfloat16 matrix products for this processor"
 

@@ -10,18 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vartk_registry.precision import compute_dtype
+from vartk_registry.precision import compute_dtype, cpu_multiplies
 
 
 def packs(dtype: torch.dtype, device: torch.device) -> bool:
-    """Return whether oneDNN has matrix products of a dtype on this processor, with packed weights."""
-    if device.type != "cpu" or not torch.backends.mkldnn.is_available():
-        return False
-    if dtype is torch.bfloat16:
-        return torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    if dtype is torch.float16:
-        return torch.ops.mkldnn._is_mkldnn_fp16_supported()
-    return dtype is torch.float32
+    """Return whether weights of a dtype are packed for oneDNN on a device."""
+    return device.type == "cpu" and cpu_multiplies(dtype)
 
 
 def has_gelu(layer: nn.Module) -> bool:

@@ -20,8 +20,11 @@ from ..codes import latents
 @torch.no_grad()
 def with_mistakes(
     tokenizer: Tokenizer, codes: Sequence[torch.Tensor], schedule: Schedule, most: float
-) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-    """Return codes with mistakes, for the inputs, and those that are right after them, for the loss.
+) -> tuple[list[torch.Tensor], list[torch.Tensor], list[torch.Tensor]]:
+    """Return codes with mistakes, those that are right after them, and the latents that the former make.
+
+    A transformer reads the former and learns to predict the right ones. The accumulated latents
+    [B, channels, H, W] are those after each scale but the last.
 
     Args:
         codes: for each scale [B, n, *shape]. What they stand for is taken for the image's latent, so
@@ -34,7 +37,7 @@ def with_mistakes(
     share = most * torch.rand(batch, device=device)
     other = torch.randperm(batch, device=device)
     astray = torch.zeros(batch, dtype=torch.bool, device=device)
-    given, right = [], []
+    given, right, made = [], [], []
     f_hat: torch.Tensor | None = None
     for step, true in enumerate(codes):
         if f_hat is not None:
@@ -44,8 +47,10 @@ def with_mistakes(
         wrong = torch.rand(true.shape, device=device) < _along(share, true)
         given.append(torch.where(wrong, codes[step][other], true))
         astray |= (given[-1] != true).flatten(1).any(1)
-        f_hat = tokenizer.accumulate(f_hat, tokenizer.embed(given[-1]), step, schedule)
-    return given, right
+        if step < len(codes) - 1:
+            f_hat = tokenizer.accumulate(f_hat, tokenizer.embed(given[-1]), step, schedule)
+            made.append(f_hat)
+    return given, right, made
 
 
 def _along(of_B: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:

@@ -62,12 +62,13 @@ class TransformerStage:
         if module.training and self.train.label_drop:
             dropped = torch.rand(len(codes), device=codes.device) < self.train.label_drop
             conditions = self._conditioner.drop(conditions, dropped)
-        scales = split(codes, self.model.schedule)
-        given, right = scales, scales
-        if module.training and self.train.self_correction:
-            most = self.train.self_correction
-            given, right = with_mistakes(self.model.tokenizer, scales, self.model.schedule, most)
-        losses, hits = self._losses(module, given, right, conditions, self.train.label_smoothing)
+        tokenizer, schedule, most = self.model.tokenizer, self.model.schedule, self.train.self_correction
+        given = right = split(codes, schedule)
+        made = None
+        if module.training and most:
+            given, right, made = with_mistakes(tokenizer, given, schedule, most)
+        inputs = teacher_inputs(tokenizer, given, schedule, made)
+        losses, hits = self._losses(module, inputs, right, conditions, self.train.label_smoothing)
         last = slice(*self.model.schedule.spans[-1])
         parts = {
             "loss_last": losses[:, last].mean(),
@@ -89,7 +90,8 @@ class TransformerStage:
         for start in range(0, count, VALIDATED_AT_ONCE):
             codes, conditions = data[start : min(start + VALIDATED_AT_ONCE, count)]
             scales = split(codes.to(device).long(), self.model.schedule)
-            made = self._losses(module, scales, scales, conditions.to(device), 0.0)
+            inputs = teacher_inputs(self.model.tokenizer, scales, self.model.schedule)
+            made = self._losses(module, inputs, scales, conditions.to(device), 0.0)
             for total, values in zip(sums, made, strict=True):
                 total += values.double().sum(0).cpu()
         loss, accuracy = (total / count for total in sums)
@@ -120,18 +122,14 @@ class TransformerStage:
     def _losses(
         self,
         module: Any,
-        given: Sequence[torch.Tensor],
+        inputs: torch.Tensor,
         right: Sequence[torch.Tensor],
         conditions: torch.Tensor,
         smoothing: float,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the loss of each right code and whether it was the likeliest, both [B, L].
-
-        The transformer's inputs are made of the given codes.
-        """
+        """Return the loss of each right code and whether it was the likeliest, both [B, L]."""
         model = self.model
         codes = torch.cat(list(right), dim=1)
-        inputs = teacher_inputs(model.tokenizer, given, model.schedule)
         logits = module(inputs, conditions, model.schedule, self._attend)
         hits = (logits.argmax(-1) == codes).float()
         losses = model.tokenizer.space.loss(logits, codes, smoothing)
