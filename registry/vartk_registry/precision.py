@@ -20,7 +20,7 @@ def cpu_multiplies(dtype: torch.dtype) -> bool:
     """Return whether oneDNN has matrix products of a dtype on this processor."""
     import torch
 
-    if not torch.backends.mkldnn.is_available():
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False
     if dtype is torch.bfloat16:
         return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
