@@ -1,4 +1,5 @@
-import logging
+"""VAR's transformer: the original's numbers, its weights, one pass over all scales."""
+
 import math
 from types import SimpleNamespace
 
@@ -10,11 +11,12 @@ from tiny_transformer import FULL, REGISTRY, attend, batch, build, inputs_of_ste
 
 from vartk_plugins.original_var.keys import transformer_state
 from vartk_plugins.var.patches import pack, unpack
-from vartk_plugins.var.positions import nearest_scale
 from vartk_registry import MaskSpec, ParamErrors, Unsupported, VartkError
 from vartk_registry.interfaces import CodeSpace, Condition, Schedule
 
 VAR_256 = Schedule.of([1, 2, 3, 4, 5, 6, 8, 10, 13, 16])
+
+
 VAR_512 = Schedule.of([1, 2, 3, 4, 6, 9, 13, 18, 24, 32])
 
 
@@ -146,26 +148,6 @@ def test_weights_without_decay(shared):
     assert model.no_weight_decay() == expected
 
 
-SCHEDULES = {
-    "trained": Schedule.of([1, 2, 3]),
-    "not square": Schedule.of([(1, 2), (2, 3), (4, 3), (3, 5)]),
-    "raster": Schedule.of([1] * 6),
-}
-
-
-@pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
-@pytest.mark.parametrize("trained_on_it", [True, False])
-def test_cached_steps_equal_the_teacher_forced_pass(schedule, trained_on_it):
-    model = tiny(schedule if trained_on_it else Schedule.of([1, 2, 4]))
-    inputs, condition = batch(schedule)
-    with torch.no_grad():
-        expected = model(inputs, condition, schedule, attend)
-    assert expected.shape == (3, schedule.total, 16)
-    steps = stepwise(model, inputs, condition, schedule)
-    assert [step.shape[1] for step in steps] == list(schedule.sizes)
-    golden.assert_close(torch.cat(steps, dim=1), expected, 1e-5)
-
-
 def test_a_square_of_codes_is_put_side_by_side():
     grid = (2, 4)  # codes 0 to 3 above 4 to 7, each with a width of 1
     codes = torch.arange(8.0).view(1, 8, 1)
@@ -229,149 +211,6 @@ def test_softmax_scale_is_bounded():
             torch.nn.init.constant_(block.attention.log_scale, value)
         outs.append(model(inputs, condition, schedule, attend))
     golden.assert_close(outs[1], outs[0], 1e-5)
-
-
-@pytest.mark.parametrize(
-    ("grid", "expected"),
-    [((1, 1), 0), ((2, 2), 1), ((1, 5), 1), ((3, 4), 2), ((9, 9), 2), ((1, 2), 1), ((2, 4), 2)],
-)
-def test_nearest_trained_scale(grid, expected):
-    # the last two grids lie as far from one trained scale as from the next
-    assert nearest_scale(Schedule.of([1, 2, 4]), grid) == expected
-
-
-def test_positions_of_the_trained_schedule_are_the_parameters():
-    schedule = Schedule.of([1, 2, (2, 3)])
-    model = tiny(schedule)
-    level = model.level.weight[torch.tensor(schedule.levels)]
-    expected = model.position + level
-    expected[:, :1] += model.start_position
-    assert torch.equal(model.layout(schedule), expected)
-
-
-def test_positions_of_another_schedule_are_resized():
-    trained, other = Schedule.of([1, 4, 8]), Schedule.of([1, (2, 3), (8, 8), (6, 12)])
-    model = tiny(trained)
-    with torch.no_grad():
-        model.level.weight.copy_(torch.tensor([[100.0], [200.0], [300.0]]).expand(3, 32))
-        # the finest map rises down the rows, and is the same along a row
-        rows = torch.arange(8.0).repeat_interleave(8)
-        model.position[:, 17:] = rows[None, :, None]
-    start, wide, same, high = (model.layout(other)[0, a:b] for a, b in other.spans)
-    trained_layout = model.layout(trained)[0]
-    assert torch.equal(start, trained_layout[:1])
-    assert torch.equal(same, trained_layout[17:])
-    assert wide.mean().item() == pytest.approx(200, abs=1)  # 6 tokens: nearer to 16 than to 1
-    high = high.unflatten(0, (6, 12)) - 300
-    torch.testing.assert_close(high, high[:, :1].expand_as(high))
-    # the middle of row r lies at (r + 1/2) 8/6 - 1/2; torch's bicubic kernel bends a line a little
-    torch.testing.assert_close(high[2:4, 0, 0], torch.tensor([17 / 6, 25 / 6]), rtol=0, atol=0.06)
-
-
-def test_start_of_another_length_is_the_mean():
-    model = tiny(Schedule.of([2, 4]))
-    with torch.no_grad():
-        model.position.zero_()
-        model.level.weight.zero_()
-    layout = model.layout(Schedule.of([(2, 3), 4]))
-    mean = model.start_position[0].mean(dim=0)
-    torch.testing.assert_close(layout[0, :6], mean.expand(6, 32))
-    assert not layout[0, 6:].any()
-
-
-def test_interpolation_is_reported_once(caplog):
-    model = tiny(Schedule.of([1, 3, 5]))
-    with caplog.at_level(logging.WARNING, logger="vartk_plugins.var"):
-        model.layout(Schedule.of([1, 3, 5]))
-        assert not caplog.records
-        for _ in range(2):
-            model.layout(Schedule.of([1, (3, 7)]))
-    (record,) = caplog.records
-    assert "learned for the scales 1, 3, 5" in record.getMessage()
-    assert "for the scales 1, 3x7" in record.getMessage()
-
-
-@pytest.mark.parametrize("shared", [False, True])
-def test_narrow_goes_on_with_the_first_samples(shared):
-    schedule = Schedule.of([1, 2, 3])
-    model = tiny(schedule, shared_adaln=shared)
-    inputs, condition = batch(schedule, size=4)
-    with torch.no_grad():
-        expected = model(inputs, condition, schedule, attend)
-        session = model.begin(condition, schedule, FULL, attend)
-        session.step(None)
-        session.narrow(2)
-        session.step(inputs_of_step(inputs, schedule, 1)[:2])
-        last = session.step(inputs_of_step(inputs, schedule, 2)[:2])
-    golden.assert_close(last, expected[:2, 5:], 1e-5)
-
-
-class Subset:
-    """A cache that has only some tokens of one scale computed; the others get an output of 0."""
-
-    lossless = False
-
-    def __init__(self, step, kept):
-        self.step, self.kept = step, kept
-
-    def start(self, plan):
-        self.full, self.calls = FULL.start(plan), []
-        self.append, self.narrow, self.nbytes = (
-            self.full.append,
-            self.full.narrow,
-            self.full.nbytes,
-        )
-        return self
-
-    def select(self, layer, branch, step, x):
-        self.calls.append((step, layer, branch, x.shape[1]))
-        return self.kept if step == self.step else None
-
-    def restore(self, layer, branch, step, out, kept):
-        if kept is None:
-            return out
-        whole = out.new_zeros(len(out), 9, out.shape[-1])
-        return whole.scatter(1, kept[..., None].expand_as(out), out)
-
-
-def test_the_order_in_which_tokens_are_selected_does_not_matter():
-    schedule = Schedule.of([1, 2, 3])
-    model = tiny(schedule)
-    inputs, condition = batch(schedule)
-    cache = Subset(2, torch.stack([torch.randperm(9) for _ in range(3)]))
-    steps = stepwise(model, inputs, condition, schedule, cache)
-    expected = stepwise(model, inputs, condition, schedule)
-    golden.assert_close(torch.cat(steps, dim=1), torch.cat(expected, dim=1), 1e-5)
-    branches = ("attention", "ffn")
-    assert cache.calls == [
-        (step, layer, branch, n)
-        for step, n in enumerate(schedule.sizes)
-        for layer in (0, 1)
-        for branch in branches
-    ]
-
-
-def test_pruned_tokens_are_as_if_masked():
-    schedule = Schedule.of([1, 2, 3])
-    model = tiny(schedule)
-    inputs, condition = batch(schedule)
-    kept, pruned = [0, 1, 5, 6, 7], [2, 3, 4, 8]
-    cache = Subset(2, torch.tensor([kept] * 3))
-    steps = stepwise(model, inputs, condition, schedule, cache)
-
-    def attend_to_kept(q, k, v, *, mask, **options):
-        last = ((0, 7), (10, 13))  # keys 5 to 13 are the third scale's
-        mask = MaskSpec(mask.q_lens, (*mask.kv_spans[:2], last), mask.kv_len)
-        return attend(q, k, v, mask=mask, **options)
-
-    with torch.no_grad():
-        expected = model(inputs, condition, schedule, attend_to_kept)
-    golden.assert_close(torch.cat(steps[:2], dim=1), expected[:, :5], 1e-5)
-    golden.assert_close(steps[2][:, kept], expected[:, 5:][:, kept], 1e-5)
-    # the blocks add nothing to a pruned token: its logits are the head's for the embedded input
-    embedded = model.embed_inputs(inputs[:, 4:], schedule.grids[2:]) + model.layout(schedule)[:, 5:]
-    skipped = model.logits(embedded, model.head_modulate(condition.vector), schedule.grids[2:])
-    golden.assert_close(steps[2][:, pruned], skipped[:, pruned], 1e-5)
 
 
 def test_autocast_keeps_the_head_in_fp32():
