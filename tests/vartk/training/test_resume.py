@@ -216,7 +216,7 @@ sys.path.insert(0, {tests!r})
 import torch
 torch.set_num_threads(1)
 from pathlib import Path
-from test_training_resume import train_two
+from test_resume import train_two
 train_two(*map(Path, {arguments!r}), **{settings!r})
 """
 
@@ -229,7 +229,7 @@ def test_sigkill_at_some_moment(images, whole_tokenizer, tokens, tmp_path):
     code = KILLED.format(
         tests=str(Path(__file__).parent), arguments=[str(path) for path in arguments], settings=settings
     )
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     path = os.pathsep.join([str(root), str(root / "registry"), str(root / "plugins"), str(root / "tests")])
     environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen([sys.executable, "-c", code], env=environment)

@@ -15,7 +15,7 @@ from vartk_registry import ParamErrors, discover
 from vartk_registry.interfaces import CodeSpace
 from vartk_registry.testing import check_component
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 REGISTRY = discover(["vartk_plugins.vq"]).registry
 
 
