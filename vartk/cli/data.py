@@ -21,8 +21,8 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data",
         metavar="CONFIG",
-        help="a preset, YAML file or run that names the dataset; by default the model's own run, or the "
-        "preset of its name",
+        help="a preset, YAML file or run that names the dataset; by default the run that trained the model, "
+        "or the preset with its name",
     )
 
 
