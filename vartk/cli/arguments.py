@@ -20,7 +20,7 @@ class Help(argparse.RawDescriptionHelpFormatter):
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Add --json."""
     parser.add_argument(
-        "--json", action="store_true", help="print the result as one JSON object, the last line"
+        "--json", action="store_true", help="print the result as one JSON object in the last line"
     )
 
 
@@ -34,8 +34,8 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data",
         metavar="CONFIG",
-        help="a preset, YAML file or run that names the dataset; by default the model's own run, or the "
-        "preset of its name",
+        help="a preset, YAML file or run that names the dataset; by default the run that trained the model, "
+        "or the preset with its name",
     )
 
 
@@ -46,7 +46,7 @@ def add_classes(parser: argparse.ArgumentParser, default: str) -> None:
         dest="classes",
         action="append",
         metavar="A,B",
-        help=f"class indices or names, taken in turn; may be repeated; {default}",
+        help=f"class indices or names, used in turn; you can repeat the option; {default}",
     )
 
 

@@ -18,19 +18,19 @@ from .arguments import examples
 COMMANDS = {
     "demo": "train a small model from scratch and look at its pictures",
     "list": "list the components and presets that are installed",
-    "show": "show a component's parameters, or a preset",
-    "plugins": "list the plugins, or check one against the contract",
-    "env": "describe this installation, for a bug report",
+    "show": "show the parameters of a component, or a preset",
+    "plugins": "list the plugins, or check that one keeps the contract",
+    "env": "describe this installation for a bug report",
     "config": "show, validate or compare configurations",
     "train": "train a tokenizer or a transformer",
-    "tokenize": "write the codes of a dataset, for training a transformer",
+    "tokenize": "write the codes of a dataset, to train a transformer on them",
     "sample": "sample images",
     "eval": "measure a model against real images",
-    "compare": "compare ways to sample: caches, precisions, guidance",
-    "calibrate": "measure a cache strategy's parameters on a model",
+    "compare": "compare sampling settings: caches, precisions, guidance",
+    "calibrate": "measure the parameters of a cache strategy on a model",
     "reconstruct": "encode and decode images",
-    "bench": "measure how fast vartk is on this machine",
-    "convert": "make a model folder from the original VAR's files",
+    "bench": "measure the speed and memory of vartk on this machine",
+    "convert": "make a model folder from files of the original VAR",
 }
 
 

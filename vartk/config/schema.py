@@ -43,8 +43,8 @@ def slot(kind: str, name: str, *, also: tuple[str, ...] = (), chained: bool = Fa
 
     Where `chained`, a list of components is short for `{name: chain, parts: [...]}`.
     """
-    several = "; a list is a chain" if chained else ""
-    help = f"the {kind}, by name, with its parameters{several}"
+    several = "; a list of names is a chain" if chained else ""
+    help = f"name and parameters of the {kind}{several}"
     metadata = {"kind": kind, "also": also, "chained": chained, "help": help}
     return field(default_factory=lambda: Slot(name=name, params=dict(params)), metadata=metadata)
 
@@ -64,33 +64,35 @@ class SamplingConfig:
     schedule: Slot = slot("schedule", OWN, also=(OWN,))
     random: str = param(
         "per_image",
-        "per_image: a seed gives the same image in any batch; shared: one stream, as the original",
+        "per_image: a seed gives the same image in any batch; shared: one stream, as in the original",
         choices=("per_image", "shared"),
     )
-    batch: int = param(16, "images sampled at once", low=1)
+    batch: int = param(16, "images that are sampled at once", low=1)
     precision: str = param(
         "auto",
         "arithmetic: plain (layers as they are), fp32 (the same, faster), bf16, fp16, int8 (on a CPU); auto "
         "is half precision on a GPU and fp32 elsewhere",
         choices=("auto", "plain", "fp32", "bf16", "fp16", "int8"),
     )
-    compile: bool = param(False, "compile the transformer's blocks with torch.compile: slow to start")
+    compile: bool = param(False, "compile the transformer's blocks with torch.compile; the start is slow")
 
 
 @dataclass(kw_only=True, slots=True)
 class ModelConfig:
     """What a model is made of; `model.yaml` of a model folder holds exactly this."""
 
-    image_size: Any = param(256, "pixels: the side of a square, or [height, width]")
+    image_size: Any = param(256, "image size in pixels: the side of a square, or [height, width]")
     tokenizer: Slot = slot("tokenizer", "var_vqvae")
     quantizer: Slot = slot("quantizer", "vq")
     schedule: Slot = slot("schedule", "var-256")
-    classes: list[str] = param([], "class names, by index; empty takes the dataset's in training")
+    classes: list[str] = param(
+        [], "class names in the order of their indices; if empty, training takes those of the dataset"
+    )
     conditioner: Slot = slot("conditioner", "class")
     transformer: Slot = slot("transformer", "var")
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     calibration: dict[str, Any] = param(
-        {}, "for cache strategies by name, defaults of parameters that `vartk calibrate` measured"
+        {}, "default parameters of cache strategies, as measured by `vartk calibrate`"
     )
 
 
@@ -99,7 +101,7 @@ class AugmentConfig:
     """How training images are varied; validation images are resized and cropped at the centre."""
 
     scale: float = param(
-        1.125, "the shorter side is resized to this times the image size, then cropped", low=1.0
+        1.125, "resize the shorter side to this multiple of the image size, then crop", low=1.0
     )
     flip: bool = param(False, "mirror half of the images")
 
@@ -109,35 +111,42 @@ class StageConfig:
     """What both stages of training share."""
 
     steps: int = param(100_000, "optimizer steps", low=1)
-    batch: int = param(64, "images a step", low=1)
-    accumulate: int = param(1, "equal parts of the batch that are computed one after the other", low=1)
+    batch: int = param(64, "images per step", low=1)
+    accumulate: int = param(
+        1, "split the batch into this many equal parts, computed one after the other", low=1
+    )
     lr: float = param(1e-4, "peak learning rate", above=0)
-    lr_scaling: bool = param(False, "`lr` is for a batch of 256 and grows in proportion with it")
-    final_lr: float = param(0.1, "the last learning rate, as a share of the peak", low=0, high=1)
-    warmup: float = param(0.02, "share of the steps in which the rate rises", low=0, high=1)
-    flat: float = param(0.0, "share of the steps at the peak, before the rate falls", low=0, high=1)
-    betas: tuple[float, float] = param((0.9, 0.95), "AdamW's moment decays", low=0, high=0.99999)
-    weight_decay: float = param(0.05, "decay of matrices; vectors, biases and positions have none", low=0)
+    lr_scaling: bool = param(False, "take `lr` as the rate for a batch of 256, and scale it with the batch")
+    final_lr: float = param(0.1, "final learning rate, as a share of the peak", low=0, high=1)
+    warmup: float = param(0.02, "share of the steps in which the learning rate rises", low=0, high=1)
+    flat: float = param(0.0, "share of the steps at the peak, before the learning rate falls", low=0, high=1)
+    betas: tuple[float, float] = param((0.9, 0.95), "decay rates of AdamW's two moments", low=0, high=0.99999)
+    weight_decay: float = param(
+        0.05, "weight decay of matrices; vectors, biases and positions have none", low=0
+    )
     final_weight_decay: float | None = param(
-        None, "the last weight decay, reached along a cosine; that of the start where not given", low=0
+        None, "final weight decay, reached along a cosine; null keeps `weight_decay`", low=0
     )
-    clip: float = param(2.0, "largest gradient norm; 0 is off", low=0)
+    clip: float = param(2.0, "clip the gradient to this norm; 0 turns clipping off", low=0)
     ema: float = param(
-        0.0, "decay of the averaged weights that are saved and sampled; 0 is off", low=0, high=1
+        0.0,
+        "decay of the averaged (EMA) weights, which are saved and sampled; 0 turns them off",
+        low=0,
+        high=1,
     )
-    precision: str = param("fp32", "arithmetic of the forward pass", choices=("fp32", "bf16", "fp16"))
+    precision: str = param("fp32", "precision of the forward pass", choices=("fp32", "bf16", "fp16"))
     compile: bool = param(False, "compile the training step with torch.compile")
     max_skipped: int = param(
-        10, "steps in a row without a finite loss and gradient, which are skipped, that end the run", low=1
+        10, "end the run after this many skipped steps in a row (loss or gradient not finite)", low=1
     )
-    seed: int = param(0, "decides the initial weights, the order of the data and every draw", low=0)
-    workers: int = param(0, "processes that load images; 0 loads them in the training process", low=0)
+    seed: int = param(0, "seed of the initial weights, the order of the data and every draw", low=0)
+    workers: int = param(0, "processes that load images; with 0 the training process loads them", low=0)
     log_every: int = param(10, "steps between lines of metrics", low=1)
     eval_every: int = param(1000, "steps between validations", low=1)
-    eval_images: int = param(256, "validation images used, at most", low=1)
-    preview_every: int = param(1000, "steps between pictures", low=1)
+    eval_images: int = param(256, "largest number of validation images", low=1)
+    preview_every: int = param(1000, "steps between preview pictures", low=1)
     save_every: int = param(1000, "steps between checkpoints", low=1)
-    keep: int = param(2, "checkpoints kept", low=1)
+    keep: int = param(2, "number of checkpoints that are kept", low=1)
     logger: Slot = slot("logger", NO_LOGGER, also=(NO_LOGGER,))
 
 
@@ -152,13 +161,13 @@ class TokenizerTraining(StageConfig):
     perceptual_weight: float = param(0.1, "weight of the perceptual distance", low=0)
     adversarial: Slot = slot("discriminator", NO_ADVERSARY, also=(NO_ADVERSARY,))
     adversarial_weight: float = param(
-        0.4, "length of the adversarial gradient, as a share of the reconstruction's", low=0
+        0.4, "length of the adversarial gradient, as a share of the reconstruction gradient", low=0
     )
     adversarial_start: float = param(
         0.2, "share of the steps before the discriminator and its loss begin", low=0, high=1
     )
     discriminator_lr: float = param(
-        1e-4, "the discriminator's peak learning rate, which takes the course of `lr`", above=0
+        1e-4, "peak learning rate of the discriminator; it follows the schedule of `lr`", above=0
     )
 
 
@@ -166,21 +175,21 @@ class TokenizerTraining(StageConfig):
 class TransformerTraining(StageConfig):
     """The second stage: cross-entropy over the tokens of all scales."""
 
-    label_drop: float = param(0.1, "share of the conditions replaced by the null one", low=0, high=1)
-    label_smoothing: float = param(0.0, "label smoothing", low=0, high=1)
+    label_drop: float = param(0.1, "share of the conditions that the null condition replaces", low=0, high=1)
+    label_smoothing: float = param(0.0, "label smoothing of the cross-entropy", low=0, high=1)
     self_correction: float = param(
         0.0,
-        "largest share of an image's codes that are wrong ones among the inputs, for finer scales to mend",
+        "largest share of wrong codes in the inputs of an image, which finer scales learn to correct",
         low=0,
         high=1,
     )
     attention: Slot = _attention()
     parallel: str = param(
         "ddp",
-        "with torchrun: ddp, each process has all weights; fsdp, each keeps a share of them",
+        "with torchrun: ddp, each process has all weights; fsdp, each process has a share of them",
         choices=("ddp", "fsdp"),
     )
-    views: int = param(1, "augmented views of each image that are tokenized", low=1)
+    views: int = param(1, "number of augmented views of each image that are tokenized", low=1)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -205,4 +214,4 @@ class EvalConfig(Config):
     """What an evaluation looks at: an experiment's data, with a feature."""
 
     feature: Slot = slot("feature", "elite0")
-    metrics: list[str] = param(["fd", "kid"], "metrics of sets of features, by name")
+    metrics: list[str] = param(["fd", "kid"], "names of the metrics of sets of features")

@@ -18,13 +18,13 @@ def vartk_components() -> list[ComponentSpec]:
             name="typical",
             target="vartk_hello.typical:Typical",
             config="vartk_hello.config:TypicalConfig",
-            summary="draws from the codes whose surprise is nearest to the expected one",
+            summary="draws from the codes whose surprise is nearest to the expected surprise",
         ),
         ComponentSpec(
             kind="cache",
             name="strided",
             target="vartk_hello.strided:Strided",
             config="vartk_hello.config:StridedConfig",
-            summary="every n-th key and value of the scales that are done",
+            summary="keeps every n-th key and value of finished scales",
         ),
     ]

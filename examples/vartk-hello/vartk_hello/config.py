@@ -16,4 +16,4 @@ class TypicalConfig:
 class StridedConfig:
     """How much of a scale is kept."""
 
-    stride: int = param(2, "one of so many tokens is kept, in the order of rows; 1 keeps all", low=1)
+    stride: int = param(2, "keep every n-th token, in the order of rows; 1 keeps all", low=1)

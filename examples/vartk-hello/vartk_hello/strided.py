@@ -15,7 +15,7 @@ from vartk_registry.interfaces import CachePlan
 
 @dataclass(frozen=True)
 class Strided(AllScales):
-    """Keeps every `stride`-th token of the scales that are done; the one in work has all of its own."""
+    """Keeps every `stride`-th token of finished scales, and all tokens of the current scale."""
 
     stride: int
 
@@ -39,12 +39,12 @@ class StridedState(AllTokens):
     def append(
         self, layer: int, step: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return what is kept and the scale's own k and v; then keep a share of these, too."""
+        """Return the kept keys and values and the scale's own; then keep a share of these, too."""
         own = torch.stack((k, v))
         held = self._held[layer]
         seen = own if held is None else torch.cat((held, own), dim=2)
         kept = own[:, :, :: self._stride]
-        # a copy, for a view would hold the whole scale in memory
+        # a copy: a view would keep the whole scale in memory
         self._held[layer] = kept.clone() if held is None else torch.cat((held, kept), dim=2)
         return seen[0], seen[1]
 

@@ -11,4 +11,4 @@ from vartk_registry import param
 class SdpaConfig:
     """How the calls are made."""
 
-    dense: bool = param(False, "one call under a dense mask, as the original VAR does; slower, to compare")
+    dense: bool = param(False, "one call under a dense mask, as in the original VAR; slower, for comparison")

@@ -15,13 +15,13 @@ class BSQConfig:
         0.25, "weight of the commitment term, which pulls features to their codes", low=0
     )
     entropy: float = param(
-        0.1, "weight of the entropy penalty: the entropy of a vector's code less that of all codes", low=0
+        0.1, "weight of the entropy penalty: entropy of each vector's code minus entropy of all codes", low=0
     )
     diversity: float = param(
-        1.0, "weight within the penalty of the entropy of all codes, against collapse", low=0
+        1.0, "weight of the entropy of all codes within the penalty; it prevents collapse", low=0
     )
     temperature: float = param(
-        0.01, "squared distance over which the choice of a code is soft in the penalty", above=0
+        0.01, "softness of the choice of a code in the penalty, as a squared distance", above=0
     )
 
 
@@ -31,8 +31,8 @@ class LFQConfig(BSQConfig):
 
     group: int = param(
         8,
-        "bits whose joint distribution the entropy of all codes is of, 2^group probabilities a vector; "
-        "groups are added as if independent",
+        "bits per group in the entropy of all codes: a joint distribution of 2^group probabilities per "
+        "vector; the entropies of the groups are added as if independent",
         low=1,
         high=16,
     )

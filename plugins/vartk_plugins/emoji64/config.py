@@ -18,10 +18,10 @@ class Emoji64Config:
     )
     groups: list[str] = param(
         [],
-        "use only these of smileys, people, animals, food, travel, activities, objects, symbols, "
-        "flags; empty for all",
+        "groups to use, from smileys, people, animals, food, travel, activities, objects, symbols, "
+        "flags; empty uses all",
     )
     styles: list[str] = param(
         [],
-        "use only these of fluent-3d, fluent-color, fluent-flat, noto and noto-blob; empty for all",
+        "styles to use, from fluent-3d, fluent-color, fluent-flat, noto, noto-blob; empty uses all",
     )

@@ -16,7 +16,7 @@ def vartk_components() -> list[ComponentSpec]:
             kind="attention",
             name="flash",
             target=f"{__name__}.backend:FlashAttention",
-            summary="flash-attn 4, 3 or 2, one launch a mask; CUDA, fp16 and bf16 alone",
+            summary="flash-attn 4, 3 or 2, one launch per mask; CUDA, fp16 and bf16 only",
             requires=(_MODULE,),
             install_hint="type `pip install flash-attn --no-build-isolation`, or see docs/attention.md",
         )

@@ -11,11 +11,11 @@ from vartk_registry import param
 class FolderConfig:
     """Which folder, and how much of it is held out."""
 
-    path: str = param("", "the folder of the images; required")
+    path: str = param("", "the folder with the images; required")
     validation: float = param(
         0.1,
-        "share of the images held out for validation, chosen by a hash of their names; without "
-        "effect where train/ and validation/ or a split column say which",
+        "share of the images held out for validation, chosen by a hash of their names; no effect if "
+        "train/ and validation/ or a split column give the split",
         low=0.0,
         high=0.9,
     )

@@ -12,6 +12,6 @@ def vartk_components() -> list[ComponentSpec]:
             name="fsq",
             target="vartk_plugins.fsq.quantizer:FiniteScalarQuantizer",
             config="vartk_plugins.fsq.config:FSQConfig",
-            summary="rounds each channel to a few levels; a code is their joint index",
+            summary="rounds each channel to a few levels; a code is the joint index of the levels",
         ),
     ]

@@ -13,8 +13,7 @@ class FSQConfig:
 
     levels: list[int] = param(
         [8, 5, 5, 5],
-        "levels of each channel of the latent, so tokenizer.latent must be as many; their product is the "
-        "number of classes",
+        "levels of each latent channel (tokenizer.latent of them); their product is the number of classes",
         low=3,
     )
     commitment: float = param(

@@ -11,6 +11,6 @@ def vartk_components() -> list[ComponentSpec]:
             kind="cache",
             name="full",
             target="vartk_plugins.full_cache.cache:FullCache",
-            summary="every key and value of every scale, allocated once",
+            summary="keeps every key and value of every scale, allocated once",
         )
     ]

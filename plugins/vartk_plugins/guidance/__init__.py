@@ -19,6 +19,10 @@ def vartk_components() -> list[ComponentSpec]:
         for name, attribute, summary in (
             ("linear", "Linear", "grows from 0 to the full scale, as in the original VAR"),
             ("constant", "Constant", "the same strength at every scale"),
-            ("interval", "Interval", "full strength between two points of the schedule, else none"),
+            (
+                "interval",
+                "Interval",
+                "full strength between two points of the schedule, no guidance elsewhere",
+            ),
         )
     ]

@@ -11,9 +11,9 @@ from vartk_registry import param
 class Linear:
     """Parameters of `linear`."""
 
-    scale: float = param(1.5, "guidance strength at the last scale; 0 is none", low=0)
+    scale: float = param(1.5, "guidance strength at the last scale; 0 turns guidance off", low=0)
     stop: float = param(
-        1.0, "last guided point, as a fraction of the steps; no null branch after it", low=0, high=1
+        1.0, "last guided point, as a fraction of the steps; there is no null branch after it", low=0, high=1
     )
 
 
@@ -21,9 +21,9 @@ class Linear:
 class Constant:
     """Parameters of `constant`."""
 
-    scale: float = param(1.5, "guidance strength; 0 is none", low=0)
+    scale: float = param(1.5, "guidance strength; 0 turns guidance off", low=0)
     stop: float = param(
-        1.0, "last guided point, as a fraction of the steps; no null branch after it", low=0, high=1
+        1.0, "last guided point, as a fraction of the steps; there is no null branch after it", low=0, high=1
     )
 
 
@@ -31,6 +31,6 @@ class Constant:
 class Interval:
     """Parameters of `interval`."""
 
-    scale: float = param(1.5, "guidance strength inside the interval; 0 is none", low=0)
+    scale: float = param(1.5, "guidance strength inside the interval; 0 turns guidance off", low=0)
     start: float = param(0.0, "first guided point, as a fraction of the steps", low=0, high=1)
     stop: float = param(1.0, "last guided point, as a fraction of the steps", low=0, high=1)

@@ -11,11 +11,11 @@ from vartk_registry import param
 class WandbConfig:
     """Where a run is shown in Weights & Biases."""
 
-    project: str = param("vartk", "the project, made if it does not exist")
-    entity: str | None = param(None, "the user or team; the account's default where not given")
-    run_name: str | None = param(None, "how the run is called; a random name where not given")
+    project: str = param("vartk", "the project; it is created if it does not exist")
+    entity: str | None = param(None, "the user or team; if not given, the account's default")
+    run_name: str | None = param(None, "name of the run; if not given, a random name")
     mode: str = param(
         "online",
-        "online; offline: files that `wandb sync` uploads later; disabled: nothing",
+        "online: upload; offline: write files that `wandb sync` uploads later; disabled: write nothing",
         choices=("online", "offline", "disabled"),
     )

@@ -16,7 +16,7 @@ def vartk_components() -> Iterable[ComponentSpec]:
             name="lpips",
             target=f"{__name__}.network:Lpips",
             config=f"{__name__}.config:LpipsConfig",
-            summary="LPIPS on VGG, AlexNet or SqueezeNet, whose weights are downloaded once",
+            summary="LPIPS on VGG, AlexNet or SqueezeNet; the weights are downloaded once",
             requires=("lpips",),
             install_hint="type `pip install lpips`, or install vartk[lpips]",
         )

@@ -13,6 +13,6 @@ class LpipsConfig:
 
     net: str = param(
         "vgg",
-        "the network: vgg is usual for a loss, alex for reports, squeeze is the smallest",
+        "the network: vgg is common for losses, alex for reports; squeeze is the smallest",
         choices=("vgg", "alex", "squeeze"),
     )

@@ -12,6 +12,6 @@ def vartk_components() -> list[ComponentSpec]:
             name="var",
             target="vartk_plugins.original_var.importer:VarImporter",
             config="vartk_plugins.original_var.config:VarImporterConfig",
-            summary="the original VAR's state dicts and training checkpoints",
+            summary="state dicts and training checkpoints of the original VAR",
         )
     ]

@@ -12,9 +12,9 @@ class VarImporterConfig:
     """Parameters of the `var` importer."""
 
     heads: int | None = param(
-        None, "attention heads of a model without l2-norm; width / 64 where not given", low=1
+        None, "attention heads of a model without l2-norm; if not given, width / 64", low=1
     )
-    cosine: bool = param(False, "the tokenizer was trained with using_znorm, by cosine similarity")
+    cosine: bool = param(False, "true if the tokenizer was trained with using_znorm (cosine similarity)")
     schedule: list[int] | None = param(
-        None, "sides of the scales, where the file lacks the buffer that tells them"
+        None, "sides of the scales; needed if the file lacks the buffer that holds them"
     )

@@ -41,8 +41,8 @@ def vartk_presets() -> list[PresetSpec]:
         for name, summary in official.items()
     ]
     small = {
-        "emoji64": "64-px pictures of 9 groups in 5 styles: the model in the box",
-        "demo": "32-px pictures from scratch in two minutes on two cores: what `vartk demo` trains",
+        "emoji64": "64-px images of 9 groups in 5 styles: the model in the box",
+        "demo": "32-px images; `vartk demo` trains it in two minutes on two cores",
     }
     presets += [
         PresetSpec(
@@ -57,7 +57,7 @@ def vartk_presets() -> list[PresetSpec]:
         PresetSpec(
             name="fast",
             path=_CONFIGS / "fast.yaml",
-            summary="of sampling, as preset=fast: half precision, fewer keys and tokens, less guidance",
+            summary="a sampling preset (preset=fast): half precision, fewer keys and tokens, less guidance",
         )
     )
     return presets

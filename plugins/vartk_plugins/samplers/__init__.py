@@ -14,19 +14,19 @@ def vartk_components() -> list[ComponentSpec]:
             name="categorical",
             target=f"{_HERE}.categorical:Categorical",
             config=f"{_HERE}.config:Categorical",
-            summary="random draws after temperature, top-k and top-p",
+            summary="draws at random, after temperature, top-k and top-p",
         ),
         ComponentSpec(
             kind="sampler",
             name="greedy",
             target=f"{_HERE}.greedy:Greedy",
-            summary="the most likely code, no randomness",
+            summary="takes the most likely code, without randomness",
         ),
         ComponentSpec(
             kind="sampler",
             name="gumbel_smooth",
             target=f"{_HERE}.gumbel_smooth:GumbelSmooth",
             config=f"{_HERE}.config:Categorical",
-            summary="soft mixes of codes by a Gumbel softmax: smoother images (VAR's more_smooth)",
+            summary="mixes codes softly with a Gumbel softmax, for smoother images (VAR's more_smooth)",
         ),
     ]

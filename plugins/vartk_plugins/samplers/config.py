@@ -11,13 +11,13 @@ from vartk_registry import param
 class Categorical:
     """Parameters of `categorical` and `gumbel_smooth`."""
 
-    top_k: int = param(0, "draw from the k most likely classes; 0 is off", low=0)
+    top_k: int = param(0, "draw from the k most likely codes; 0 turns this off", low=0)
     top_p: float = param(
-        0.0, "draw from the most likely classes of this total probability; 0 is off", low=0, high=1
+        0.0, "draw from the most likely codes with this total probability; 0 turns this off", low=0, high=1
     )
     temperature: float = param(
-        1.0, "divides the logits before filtering; below 1 is bolder, above 1 more varied", above=0
+        1.0, "divides the logits before filtering; below 1 is bolder, above 1 is more varied", above=0
     )
     final_temperature: float | None = param(
-        None, "the last scale's temperature, reached by equal factors; not given, the first's", above=0
+        None, "temperature of the last scale, reached by equal factors; if not given, `temperature`", above=0
     )

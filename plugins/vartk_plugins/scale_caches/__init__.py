@@ -17,8 +17,13 @@ def vartk_components() -> list[ComponentSpec]:
             summary=summary,
         )
         for name, module, attribute, summary in (
-            ("window", "recent", "Window", "the last scales"),
-            ("sink", "recent", "Sink", "the first scales and the last ones"),
-            ("ams_kv", "ams_kv", "AmsKv", "AMS-KV: the first scales, and more last ones in some layers"),
+            ("window", "recent", "Window", "keeps the last scales"),
+            ("sink", "recent", "Sink", "keeps the first and the last scales"),
+            (
+                "ams_kv",
+                "ams_kv",
+                "AmsKv",
+                "AMS-KV: keeps the first scales and the last ones, more of them in some layers",
+            ),
         )
     ]

@@ -11,9 +11,9 @@ from vartk_registry import param
 class Window:
     """Parameters of `window`."""
 
-    last: int = param(1, "scales kept beside the one in work, in scales", low=0)
+    last: int = param(1, "number of earlier scales that are kept", low=0)
     share: float | None = param(
-        None, "in the place of last: a share of the schedule's scales, rounded up; 1 keeps all", low=0, high=1
+        None, "instead of last: a share of the schedule's scales, rounded up; 1 keeps all", low=0, high=1
     )
 
 
@@ -21,11 +21,11 @@ class Window:
 class Sink:
     """Parameters of `sink`."""
 
-    first: int = param(2, "coarsest scales that are kept throughout, in scales", low=0)
-    last: int = param(1, "newest scales kept beside them and the one in work, in scales", low=0)
+    first: int = param(2, "number of coarsest scales that are always kept", low=0)
+    last: int = param(1, "number of newest earlier scales that are kept in addition", low=0)
     share: float | None = param(
         None,
-        "in the place of last: a share of the schedule's scales, rounded up; 1 keeps all",
+        "instead of last: a share of the schedule's scales, rounded up; 1 keeps all",
         low=0,
         high=1,
     )
@@ -35,24 +35,24 @@ class Sink:
 class AmsKv:
     """Parameters of `ams_kv`."""
 
-    condensed: int = param(2, "coarsest scales that are never evicted, in scales", low=0)
-    c_min: int = param(3, "budget of a layer, condensed scales included, in scales", low=0)
+    condensed: int = param(2, "number of coarsest scales that are never evicted", low=0)
+    c_min: int = param(3, "budget of a layer, in scales, condensed scales included", low=0)
     c_max: int = param(4, "budget of a cache-demanding layer, in scales; at least c_min", low=0)
     budget: float = param(
         0.25,
-        "tokens kept at most, as a share of the schedule's, the mean over layers; 1 is no bound",
+        "largest share of the schedule's tokens that is kept, on average over layers; 1 is no bound",
         above=0,
         high=1,
     )
     threshold: float = param(
         -1.0,
-        "without demanding: similarity of a scale's keys to those of the scale before, from about -2 "
-        "(opposite) to 0 (equal), below which a layer is cache-demanding",
+        "if demanding is not given: a layer is cache-demanding if the similarity of a scale's keys to "
+        "those of the scale before is below this, from about -2 (opposite) to 0 (equal)",
         high=0,
     )
     demanding: list[int] | None = param(
-        None, "the cache-demanding layers, by index from 0, as measured by `vartk calibrate`", low=0
+        None, "indices (from 0) of the cache-demanding layers, as measured by `vartk calibrate`", low=0
     )
     demanding_share: float = param(
-        0.5, "share of the layers that calibration calls cache-demanding", low=0, high=1
+        0.5, "share of the layers that calibration takes as cache-demanding", low=0, high=1
     )

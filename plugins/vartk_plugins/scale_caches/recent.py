@@ -31,7 +31,7 @@ class Sink(AllScales):
 
     @property
     def lossless(self) -> bool:
-        """Whether all is kept on any schedule; many scales may cover a short one all the same."""
+        """True if everything is kept on any schedule. Many scales may still cover a short schedule."""
         return self.share == 1
 
     def start(self, plan: CachePlan) -> HeldScales:

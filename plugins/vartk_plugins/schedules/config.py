@@ -13,7 +13,7 @@ class Growing:
     """Parameters of `geometric` and `linear`."""
 
     steps: int | None = param(
-        None, "number of scales; null means 10, or the latent's longest side if less", low=1
+        None, "number of scales; if not given, 10, or the latent's longest side if that is less", low=1
     )
 
 

@@ -17,8 +17,12 @@ def vartk_components() -> list[ComponentSpec]:
             summary=summary,
         )
         for name, attribute, summary in (
-            ("h2o", "H2o", "H2O: the newest tokens, and those with the most attention so far"),
-            ("scale_kv", "ScaleKv", "ScaleKV: the tokens that 16 of the newest map attend to most"),
-            ("hack", "Hack", "HACK: the tokens with the most attention, fewer in contextual heads"),
+            ("h2o", "H2o", "H2O: keeps the newest tokens and those with the most attention so far"),
+            (
+                "scale_kv",
+                "ScaleKv",
+                "ScaleKV: keeps the tokens that 16 tokens of the newest map attend to most",
+            ),
+            ("hack", "Hack", "HACK: keeps the tokens with the most attention, fewer in contextual heads"),
         )
     ]

@@ -22,7 +22,7 @@ class Budgeted(AllScales):
 
     @property
     def lossless(self) -> bool:
-        """Whether all is kept on any schedule; many tokens may cover a small one all the same."""
+        """True if everything is kept on any schedule. Many tokens may still cover a small schedule."""
         return self.budget == 1 and self.tokens is None
 
     def room(self, plan: CachePlan) -> int:

@@ -11,15 +11,15 @@ from vartk_registry import param
 class Budget:
     """What all of them have."""
 
-    budget: float = param(0.25, "tokens kept, as a share of the schedule's; 1 keeps all", above=0, high=1)
-    tokens: int | None = param(None, "in the place of budget: tokens kept, in tokens", low=1)
+    budget: float = param(0.25, "share of the schedule's tokens that is kept; 1 keeps all", above=0, high=1)
+    tokens: int | None = param(None, "instead of budget: number of tokens that are kept", low=1)
 
 
 @dataclass(kw_only=True, slots=True)
 class H2o(Budget):
     """Parameters of `h2o`."""
 
-    recent: float = param(0.5, "share of the budget that is for the newest tokens", low=0, high=1)
+    recent: float = param(0.5, "share of the budget for the newest tokens", low=0, high=1)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -29,11 +29,11 @@ class ScaleKv(Budget):
     refiner: float = param(0.25, "budget of a refiner, as a share of a drafter's", above=0, high=1)
     drafters: list[list[int]] = param(
         [],
-        "for each layer the scales, by index from 0, at which it attends broadly, as measured by "
-        "`vartk calibrate`; none: all layers have the same budget",
+        "for each layer, indices (from 0) of the scales at which it attends broadly, as measured by "
+        "`vartk calibrate`; if empty, all layers have the same budget",
     )
     drafter_share: float = param(
-        0.5, "share of the pairs of layer and scale that calibration calls drafters", low=0, high=1
+        0.5, "share of the (layer, scale) pairs that calibration takes as drafters", low=0, high=1
     )
 
 
@@ -46,9 +46,9 @@ class Hack(Budget):
     )
     contextual: list[list[int]] = param(
         [],
-        "for each layer its contextual heads, by index from 0, as measured by `vartk calibrate`; none: "
-        "all heads are structural",
+        "for each layer, indices (from 0) of its contextual heads, as measured by `vartk calibrate`; if "
+        "empty, all heads are structural",
     )
     contextual_share: float = param(
-        0.5, "share of all heads that calibration calls contextual", low=0, high=1
+        0.5, "share of all heads that calibration takes as contextual", low=0, high=1
     )

@@ -17,8 +17,8 @@ def vartk_components() -> list[ComponentSpec]:
             summary=summary,
         )
         for name, attribute, summary in (
-            ("fastvar", "FastVar", "FastVAR: the finest scales compute the tokens that stand out, or none"),
-            ("tome", "ToMe", "token merging: the finest scales compute similar tokens as one"),
-            ("skip_last", "SkipLast", "the last scales are not generated"),
+            ("fastvar", "FastVar", "FastVAR: the finest scales compute only their pivotal tokens, or none"),
+            ("tome", "ToMe", "token merging: the finest scales compute similar tokens as one token"),
+            ("skip_last", "SkipLast", "does not generate the last scales"),
         )
     ]

@@ -11,18 +11,18 @@ from vartk_registry import param
 class Place:
     """Which layers are pruned, and from where in the schedule."""
 
-    first: int = param(0, "first pruned layer, by index from 0; negative counts from the end")
-    last: int = param(-1, "last pruned layer, likewise")
+    first: int = param(0, "index of the first pruned layer, from 0; negative numbers count from the end")
+    last: int = param(-1, "index of the last pruned layer, counted in the same way")
     depth: list[float] | None = param(
         None,
-        "in the place of first and last: where they lie from 0, the first layer, to 1, the last: [0.1, 0.85]",
+        "instead of first and last: shares of the depth, 0 (first layer) to 1 (last), such as [0.1, 0.85]",
         low=0,
         high=1,
     )
     starts: list[float] | None = param(
         None,
-        "where each ratio begins to hold, as a share of the schedule; without it the ratios are of the "
-        "last scales",
+        "where each ratio begins to hold, as a share of the schedule; if not given, the ratios are for "
+        "the last scales",
         above=0,
         high=1,
     )
@@ -34,7 +34,7 @@ class FastVar(Place):
 
     ratios: list[float] = param(
         [0.5, 0.75],
-        "shares of the tokens that the last scales do not compute, one a scale; 1 skips a scale (at the end)",
+        "shares of the tokens that the last scales do not compute, one per scale; 1 skips a scale at the end",
         low=0,
         high=1,
     )
@@ -46,7 +46,7 @@ class ToMe(Place):
 
     ratios: list[float] = param(
         [0.5, 0.5],
-        "shares of the tokens that the last scales merge into others, one a scale",
+        "shares of the tokens that the last scales merge into others, one per scale",
         low=0,
         high=0.75,
     )
@@ -56,4 +56,4 @@ class ToMe(Place):
 class SkipLast:
     """Parameters of `skip_last`."""
 
-    scales: int = param(1, "scales at the end that are not generated, in scales", low=0)
+    scales: int = param(1, "number of scales at the end that are not generated", low=0)

@@ -26,7 +26,7 @@ def vartk_components() -> list[ComponentSpec]:
             name="vq-ema",
             target="vartk_plugins.vq.ema:EMAVectorQuantizer",
             config="vartk_plugins.vq.config:EMAConfig",
-            summary="a codebook of moving averages of the vectors it stands for; unused codes restart",
+            summary="a codebook of moving averages of the encoded vectors; unused codes restart",
         ),
         ComponentSpec(
             kind="quantizer",

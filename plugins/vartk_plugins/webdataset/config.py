@@ -14,9 +14,11 @@ class WebDatasetConfig:
     train: str | list[str] = param(
         "", "the training shards: files, folders, globs, ranges such as train-{0000..0099}.tar; required"
     )
-    validation: str | list[str] = param("", "the validation shards, likewise; none where not given")
+    validation: str | list[str] = param(
+        "", "the validation shards, in the same form; if empty, there is no validation"
+    )
     classes: str | list[str] = param(
         "",
-        "class names in the order of their indices, or a text file with one a line; where not given, "
-        "the indices, or the names found in the shards, sorted",
+        "class names in the order of their indices, or a text file with one per line; if empty, the "
+        "indices, or the sorted names in the shards",
     )

@@ -11,7 +11,7 @@ def vartk_components() -> list[ComponentSpec]:
             kind="attention",
             name="xformers",
             target=f"{__name__}.backend:XformersAttention",
-            summary="xFormers' memory-efficient attention, with block-diagonal biases; CUDA alone",
+            summary="xFormers' memory-efficient attention, with block-diagonal biases; CUDA only",
             requires=("xformers",),
             install_hint="type `pip install xformers`, or install vartk[xformers]",
         )

@@ -118,7 +118,7 @@ class CacheStrategy(Protocol):
     """Component kind `cache`."""
 
     lossless: bool
-    """Whether the images are those of a full cache."""
+    """True if the images equal those of a full cache."""
 
     def steps(self, schedule: Schedule) -> int:
         """Return how many scales, from the first, are generated; the others add nothing to the image."""

@@ -45,7 +45,7 @@ def test_list_has_every_kind(vartk):
     out = vartk("list").out
     assert {line.split("/")[0] for line in out.splitlines()[1:]} == {*KINDS, "preset"}
     assert "sampler/greedy" in out
-    assert "the most likely code, no randomness" in out
+    assert "takes the most likely code, without randomness" in out
     assert not any(line.endswith(" ") for line in out.splitlines())
 
 
@@ -90,7 +90,7 @@ def test_checking_a_plugin_that_cannot_be_imported_shows_where(vartk, install, c
 
 def test_show_a_component(vartk):
     out = vartk("show", "sampler/categorical").out
-    assert "random draws after temperature, top-k and top-p" in out
+    assert "draws at random, after temperature, top-k and top-p" in out
     (line,) = [line for line in out.splitlines() if line.startswith("top_p")]
     assert line.split()[:3] == ["top_p", "float", "0.0"]
     assert "at least 0 and at most 1" in line

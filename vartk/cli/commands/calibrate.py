@@ -11,8 +11,8 @@ from ..arguments import add_device, add_json, add_overrides, examples, whole_num
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.description = (
-        "Sample a few images, and write the parameters of a cache strategy that they show into the model's\n"
-        "folder: the strategy's defaults on this model from then on."
+        "Sample a few images, measure the parameters of a cache strategy on them, and write the parameters\n"
+        "into the model folder. They become the strategy's defaults on this model."
     )
     parser.add_argument("model", metavar="MODEL", help="a model folder, a run, or a published name")
     add_overrides(parser, "cache=ams_kv guidance.scale=3")
@@ -21,14 +21,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=whole_number(1, 10**6),
         default=16,
         metavar="N",
-        help="images, of all classes in turn (default: 16)",
+        help="number of images, from all classes in turn (default: 16)",
     )
     parser.add_argument(
         "--seed",
         type=whole_number(0, 2**32 - 1),
         default=0,
         metavar="S",
-        help="of the first image, counting up from it (default: 0)",
+        help="seed of the first image; each further image adds 1 (default: 0)",
     )
     add_device(parser)
     add_json(parser)

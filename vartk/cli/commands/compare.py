@@ -24,9 +24,10 @@ from ..arguments import (
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.description = (
-        "Sample the same images in several ways, batch by batch in turns, and compare speed, memory and the\n"
-        "images with those of the first way. Stopped, it goes on with the same command. A preset or a YAML\n"
-        "file has random weights: seconds and memory at any size, for settings such as image_size=512."
+        "Sample the same images in several ways, which take turns batch by batch, and compare speed, memory\n"
+        "and images with those of the first way. The same command continues a comparison that was stopped.\n"
+        "A preset or a YAML file gets random weights, which is enough to measure time and memory at any\n"
+        "size, with settings such as image_size=512."
     )
     parser.add_argument(
         "model",
@@ -37,12 +38,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--published",
         action="store_true",
-        help="with a preset's name: its published weights, not random ones",
+        help="with the name of a preset: load its published weights instead of random ones",
     )
     parser.add_argument(
         "--cache",
         metavar="A,B",
-        help="cache strategies, a way for each: names, [chains,of,names], or {name: NAME, KEY: VALUE}; the "
+        help="cache strategies, one way for each: names, [chains,of,names], or {name: NAME, KEY: VALUE}; the "
         "others are compared with the first (default: full)",
     )
     parser.add_argument(
@@ -51,13 +52,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="'NAME: key=value ...'",
-        help="one more way: settings of sampling beside those of the first way; with refiner=MODEL draft=N "
-        "that model draws the scales after the first N (CoDe); may be repeated",
+        help="one more way: sampling settings that override those of the first way; with refiner=MODEL "
+        "draft=N this model draws the scales after the first N (CoDe); you can repeat the option",
     )
     add_data(parser)
-    add_classes(parser, "by default with the frequencies of the training images, or all classes")
+    add_classes(parser, "by default as often as in the training images, or all classes")
     parser.add_argument(
-        "--count", type=whole_number(1, 10**6), default=64, metavar="N", help="images a way (default: 64)"
+        "--count", type=whole_number(1, 10**6), default=64, metavar="N", help="images per way (default: 64)"
     )
     parser.add_argument("--batch", type=whole_number(1, 10**6), metavar="B", help="images at once")
     parser.add_argument(
@@ -65,14 +66,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=whole_number(4, 10**7),
         default=10_000,
         metavar="N",
-        help="training images for FD and KID, at most, drawn at random (default: 10000)",
+        help="largest number of training images for FD and KID, drawn at random (default: 10000)",
     )
     parser.add_argument(
         "--seed",
         type=whole_number(0, 2**32 - 1),
         default=0,
         metavar="S",
-        help="of the first image, counting up from it, and of the draws of images (default: 0)",
+        help="seed of the first image (each further image adds 1) and of the draws of images (default: 0)",
     )
     add_out(parser, "the folder for the report, its pictures and the images")
     add_device(parser)

@@ -11,12 +11,15 @@ from ..arguments import add_json, add_out, add_overrides, examples
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("--tokenizer", type=Path, required=True, metavar="FILE", help="vae*.pth")
+    parser.add_argument("--tokenizer", type=Path, required=True, metavar="FILE", help="the file vae*.pth")
     parser.add_argument(
-        "--transformer", type=Path, metavar="FILE", help="var*.pth; without it, a tokenizer alone"
+        "--transformer",
+        type=Path,
+        metavar="FILE",
+        help="the file var*.pth; without it, convert only the tokenizer",
     )
-    parser.add_argument("--from", dest="importer", default="var", help="an importer (default: var)")
-    add_overrides(parser, "heads=16 cosine=true schedule=[1,2,4], what the files cannot tell")
+    parser.add_argument("--from", dest="importer", default="var", help="the importer (default: var)")
+    add_overrides(parser, "heads=16 cosine=true schedule=[1,2,4], for what the files do not contain")
     add_out(parser, "the model folder")
     add_json(parser)
     examples(

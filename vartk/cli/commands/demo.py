@@ -13,7 +13,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     add_overrides(parser, "train.tokenizer.steps=1000; `vartk config show demo` lists them")
     parser.add_argument(
-        "--out", type=Path, default=Path("vartk-demo"), metavar="DIR", help="default: vartk-demo"
+        "--out",
+        type=Path,
+        default=Path("vartk-demo"),
+        metavar="DIR",
+        help="the folder for the models and pictures (default: vartk-demo)",
     )
     add_device(parser)
     add_json(parser)
@@ -57,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
         "  vartk sample emoji64 --class food-noto,flags-noto --count 8 --out samples\n"
         f"  vartk sample {made['model']} --class {classes} --count 8 --out small\n"
         "  vartk demo train.tokenizer.steps=3000 train.transformer.steps=3000 --out longer\n"
-        "  vartk list            what can be swapped by name"
+        "  vartk list            the parts that you can swap by name"
     )
     terminal.result(made, arguments.json, text)
     return 0

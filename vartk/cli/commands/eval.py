@@ -19,24 +19,28 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add_data(parser)
     parser.add_argument(
-        "--count", type=whole_number(4, 10**6), default=1000, metavar="N", help="samples (default: 1000)"
+        "--count",
+        type=whole_number(4, 10**6),
+        default=1000,
+        metavar="N",
+        help="number of samples (default: 1000)",
     )
     parser.add_argument(
         "--references",
         type=whole_number(4, 10**7),
         default=10_000,
         metavar="N",
-        help="training images looked at, at most, drawn at random; copies of others are not found "
-        "(default: 10000)",
+        help="largest number of training images to compare with, drawn at random; copies of other images "
+        "are not found (default: 10000)",
     )
     parser.add_argument(
         "--seed",
         type=whole_number(0, 2**32 - 1),
         default=0,
         metavar="S",
-        help="of the first sample, counting up from it, and of the draws of images (default: 0)",
+        help="seed of the first sample (each further sample adds 1) and of the draws of images (default: 0)",
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="a folder for the report and its picture")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="the folder for the report and its picture")
     add_device(parser)
     add_json(parser)
     examples(

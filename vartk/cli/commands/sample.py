@@ -28,31 +28,31 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--count",
         type=whole_number(1, 10**9),
         metavar="N",
-        help="images in all; one for each class given by default",
+        help="number of images (default: one per class)",
     )
     parser.add_argument(
         "--seed",
         type=whole_number(0, 2**32 - 1),
         default=0,
         metavar="S",
-        help="of the first image, counting up from it (default: 0)",
+        help="seed of the first image; each further image adds 1 (default: 0)",
     )
     parser.add_argument(
         "--refiner",
         metavar="MODEL",
-        help="a smaller model of the same tokenizer, which draws the scales after the first ones (CoDe)",
+        help="a smaller model with the same tokenizer, which draws the scales after the first ones (CoDe)",
     )
     parser.add_argument(
         "--draft",
         type=whole_number(0, 10**9),
         metavar="N",
-        help="with --refiner: the scales that the first model draws",
+        help="with --refiner: number of scales that the first model draws",
     )
     parser.add_argument(
         "--format",
         choices=("png", "npz"),
         default="png",
-        help="png: a file an image; npz: one file in the layout of the ADM evaluation suite",
+        help="png: one file per image; npz: one file in the layout of the ADM evaluation suite",
     )
     add_out(parser, "the folder for the images")
     add_device(parser)

@@ -15,12 +15,14 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("config", metavar="CONFIG", help="a preset or a YAML file: data and schedule")
+    parser.add_argument(
+        "config", metavar="CONFIG", help="a preset or a YAML file with the data and the schedule"
+    )
     add_overrides(parser, "train.transformer.views=4")
     parser.add_argument(
         "--tokenizer", required=True, metavar="MODEL", help="the model folder or run of stage one"
     )
-    add_out(parser, "the folder of tokens")
+    add_out(parser, "the folder for the tokens")
     add_device(parser)
     add_json(parser)
     examples(

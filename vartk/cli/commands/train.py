@@ -19,8 +19,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     stages = parser.add_subparsers(metavar="STAGE", required=True)
     tokenizer = stages.add_parser(
         "tokenizer",
-        help="stage one: images to codes and back",
-        description="Train a tokenizer, the first stage: images to codes and back.",
+        help="stage one: turn images into codes and back",
+        description="Train a tokenizer, the first stage: it turns images into codes and back.",
     )
     transformer = stages.add_parser(
         "transformer",
@@ -29,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     both = stages.add_parser(
         "both",
-        help="one after the other",
+        help="both stages, one after the other",
         description="Train a tokenizer, write the codes of the dataset, and train a transformer on them.",
     )
     for stage, run in ((tokenizer, run_tokenizer), (transformer, run_transformer), (both, run_both)):
@@ -37,7 +37,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         add_overrides(stage, "train.tokenizer.steps=1000 dataset.path=photos")
         add_out(stage, "the run folder")
         stage.add_argument(
-            "--resume", action="store_true", help="go on from the last checkpoint in --out, as the run began"
+            "--resume",
+            action="store_true",
+            help="continue from the newest checkpoint in --out, with the settings of the run",
         )
         add_device(stage)
         add_json(stage)
@@ -49,7 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--tokens",
         type=Path,
         metavar="DIR",
-        help="what `vartk tokenize` wrote; made first if not given",
+        help="the folder that `vartk tokenize` wrote; without it, the tokens are made first",
     )
     first = "vartk train tokenizer demo --out runs/tokenizer"
     second = "vartk train transformer demo --tokenizer runs/tokenizer --out runs/transformer"

@@ -167,6 +167,6 @@ def adaptive_weight(reconstruction: torch.Tensor, logits: torch.Tensor, made: to
         made: [B, 3, H, W].
     """
     (wanted,) = torch.autograd.grad(reconstruction, made, retain_graph=True)
-    # of the sum, for a mean's gradient is lost in half precision
+    # use the sum: the gradient of the mean underflows in half precision
     (given,) = torch.autograd.grad(logits.sum(), made, retain_graph=True)
     return (wanted.norm() * logits.numel() / given.norm()).nan_to_num(0.0).clamp(max=LARGEST_WEIGHT)

@@ -22,7 +22,7 @@ def add(benchmarks: Any) -> None:
     """Add the sub-command."""
     attention = benchmarks.add_parser(
         "attention",
-        help="every attention backend, over the shapes of workload files",
+        help="every attention backend, for the shapes of workload files",
         description=(
             "Time attention backends over workloads: training under the scale-causal mask, forward and\n"
             "with backward, and cached steps of sampling. Each is checked against eager attention first."
@@ -34,13 +34,17 @@ def add(benchmarks: Any) -> None:
         metavar="WORKLOAD",
         help="var-256, var-512, var-1024 or YAML files (default: var-256)",
     )
-    attention.add_argument("--backends", metavar="A,B", help="of `vartk list attention` (default: all)")
+    attention.add_argument(
+        "--backends", metavar="A,B", help="names from `vartk list attention` (default: all)"
+    )
     attention.add_argument("--dtypes", metavar="A,B", help="fp32, bf16, fp16 (default: the workload's)")
     attention.add_argument(
-        "--repeats", type=whole_number(1, 1000), default=5, metavar="N", help="turns a backend (default: 5)"
+        "--repeats", type=whole_number(1, 1000), default=5, metavar="N", help="turns per backend (default: 5)"
     )
     add_file(attention)
-    attention.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw a roofline and bars")
+    attention.add_argument(
+        "--plot", type=Path, metavar="FILE.svg", help="draw a roofline and bars into this file"
+    )
     add_device(attention)
     add_json(attention)
     attention.set_defaults(run=run)

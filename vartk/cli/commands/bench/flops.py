@@ -19,7 +19,7 @@ def add(benchmarks: Any) -> None:
     """Add the sub-command."""
     flops = benchmarks.add_parser(
         "flops",
-        help="parameters and floating-point operations of a model, by part and by scale",
+        help="parameters and floating-point operations of a model, by part and scale",
         description=(
             "Count the parameters and the floating-point operations of a model for one image, by part\n"
             "and by scale, with guidance and without. Nothing is computed, and no weights are needed."

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def add_file(parser: argparse.ArgumentParser) -> None:
     """Add --out."""
-    parser.add_argument("--out", type=Path, metavar="FILE.md", help="keep the result as a Markdown file")
+    parser.add_argument("--out", type=Path, metavar="FILE.md", help="write the result to this Markdown file")
 
 
 def refuse_existing_files(*paths: Path | None) -> None:

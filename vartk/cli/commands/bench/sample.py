@@ -22,10 +22,10 @@ def add(benchmarks: Any) -> None:
     """Add the sub-command."""
     sample = benchmarks.add_parser(
         "sample",
-        help="sampling an image, by stage, precision, backend and batch",
+        help="sampling: time by stage, precision, backend and batch size",
         description=(
-            "Time sampling: the transformer scale by scale, and the decoder. A preset or a YAML file has\n"
-            "random weights, a model's folder its own. Codes and images are compared with the first way's."
+            "Time sampling: the transformer scale by scale, and the decoder. A preset or a YAML file gets\n"
+            "random weights, a model folder has its own. Codes and images are compared with the first row's."
         ),
     )
     sample.add_argument("model", metavar="MODEL_OR_CONFIG", help="a preset, a YAML file, or a model's folder")
@@ -40,11 +40,11 @@ def add(benchmarks: Any) -> None:
         help="plain, fp32, bf16, fp16, int8; with +compile at the end compiled (default: %(default)s)",
     )
     sample.add_argument(
-        "--backends", default="auto", metavar="A,B", help="of `vartk list attention` (default: auto)"
+        "--backends", default="auto", metavar="A,B", help="names from `vartk list attention` (default: auto)"
     )
-    sample.add_argument("--batch", default="1,8", metavar="N,M", help="images at once (default: 1,8)")
+    sample.add_argument("--batch", default="1,8", metavar="N,M", help="batch sizes (default: 1,8)")
     sample.add_argument(
-        "--repeats", type=whole_number(1, 1000), default=3, metavar="N", help="batches a row (default: 3)"
+        "--repeats", type=whole_number(1, 1000), default=3, metavar="N", help="batches per row (default: 3)"
     )
     add_file(sample)
     add_device(sample)

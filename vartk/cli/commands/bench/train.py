@@ -21,11 +21,11 @@ def add(benchmarks: Any) -> None:
     """Add the sub-command."""
     train = benchmarks.add_parser(
         "train",
-        help="a training step of the transformer, against the plain way",
+        help="a training step of the transformer, compared with a plain baseline",
         description=(
-            "Time a training step of the transformer, with random weights and images: the plain\n"
-            "way (images encoded in every step, dense mask, fp32), then row by row with each\n"
-            "improvement on top of those before. Every row must compute what the first does."
+            "Time a training step of the transformer, with random weights and images. The first row\n"
+            "is a plain baseline (images encoded in every step, dense mask, fp32). Each further row\n"
+            "adds an improvement to another row. Every row must compute what the baseline computes."
         ),
     )
     train.add_argument("config", metavar="CONFIG", help="a preset or a YAML file")
@@ -34,13 +34,14 @@ def add(benchmarks: Any) -> None:
         "--rows",
         default=",".join(USUAL),
         metavar="A,B",
-        help=f"beside plain, of {', '.join(row for row in ROWS if row != 'plain')} (default: %(default)s)",
+        help=f"rows in addition to plain: {', '.join(row for row in ROWS if row != 'plain')} "
+        "(default: %(default)s)",
     )
     train.add_argument(
-        "--batch", type=whole_number(1, 4096), default=2, metavar="N", help="images a step (default: 2)"
+        "--batch", type=whole_number(1, 4096), default=2, metavar="N", help="images per step (default: 2)"
     )
     train.add_argument(
-        "--repeats", type=whole_number(1, 1000), default=5, metavar="N", help="steps a row (default: 5)"
+        "--repeats", type=whole_number(1, 1000), default=5, metavar="N", help="steps per row (default: 5)"
     )
     add_file(train)
     add_device(train)
