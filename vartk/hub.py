@@ -94,8 +94,8 @@ def convert(
     *,
     importer: str = "var",
     settings: Mapping[str, Any] | None = None,
-) -> None:
-    """Write another project's checkpoint as a new model folder.
+) -> tuple[str, ...]:
+    """Write another project's checkpoint as a new model folder, and return the importer's notes on the files.
 
     Args:
         importer: which project's. settings: its parameters.
@@ -120,8 +120,10 @@ def convert(
         check_weights(model.predictor, imported.transformer, transformer, imported.original_name)
         sources += f" and {transformer.name}"
     card = f"# A converted model\n\nConverted by `vartk convert` from {sources}.\n"
+    card += "".join(f"\n- {note}" for note in imported.notes) + "\n" * bool(imported.notes)
     with whole_folder(out) as aside:
         write_model(aside, plain(config), imported.tokenizer, imported.transformer, card)
+    return imported.notes
 
 
 def _published(preset: PresetSpec, weights: Weights) -> Path:

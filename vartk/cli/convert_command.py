@@ -8,15 +8,17 @@ from pathlib import Path
 from . import terminal
 from .arguments import add_json, add_out, add_overrides, examples
 
+KINDS = "*.safetensors or *.index.json"
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("--tokenizer", type=Path, required=True, metavar="FILE", help="vae*.pth")
+    parser.add_argument("--tokenizer", type=Path, required=True, metavar="FILE", help=f"vae*.pth, {KINDS}")
     parser.add_argument(
-        "--transformer", type=Path, metavar="FILE", help="var*.pth; without it, a tokenizer alone"
+        "--transformer", type=Path, metavar="FILE", help=f"var*.pth, {KINDS}; without it, a tokenizer alone"
     )
     parser.add_argument("--from", dest="importer", default="var", help="an importer (default: var)")
-    add_overrides(parser, "heads=16 cosine=true schedule=[1,2,4], what the files cannot tell")
+    add_overrides(parser, "heads=16 cosine=true schedule=[1,2,4], what the files cannot tell, or ema=true")
     add_out(parser, "the model folder")
     add_json(parser)
     examples(
@@ -33,13 +35,15 @@ def run(arguments: argparse.Namespace) -> int:
     from ..hub import convert
 
     settings = parse_overrides(arguments.overrides).values
-    convert(
+    notes = convert(
         arguments.tokenizer,
         arguments.transformer,
         arguments.out,
         importer=arguments.importer,
         settings=settings,
     )
+    for note in notes:
+        terminal.note(note)
     text = f"model: {arguments.out}\nnext: vartk sample {arguments.out} --out DIR"
     terminal.result({"model": str(arguments.out)}, arguments.json, text)
     return 0
