@@ -101,12 +101,14 @@ def convert(
         importer: which project's. settings: its parameters.
 
     Raises:
-        VartkError: `out` exists, a file is not what it should be, or entries are missing or misshapen.
+        VartkError: `out` exists, a file is not what it should be, or entries are missing, misshapen or not
+            finite.
     """
     from .config import Layer, ModelConfig, compose, plain
     from .engine.folder import new_model, write_model
     from .engine.weightless import weightless
-    from .files import check_weights, refuse_existing, whole_folder
+    from .engine.weights import check_weights
+    from .files import refuse_existing, whole_folder
 
     refuse_existing(out)
     read = plugins().registry.build("importer", importer, settings or {})

@@ -131,3 +131,18 @@ def test_settings_that_contradict_the_files_are_refused(files, tmp_path):
         convert(*files[SHARED], tmp_path / "model", settings={"heads": 3, "cosine": True})
     with pytest.raises(ParamErrors, match="unknown parameter 'head'; did you mean 'heads'"):
         convert(*files[SHARED], tmp_path / "model", settings={"head": 2})
+
+
+@pytest.mark.parametrize(
+    ("part", "key"), [("vae", "quantize.embedding.weight"), ("var", "blocks.1.attn.q_bias")]
+)
+def test_weights_that_are_not_finite_are_named_as_in_the_original(part, key, save, files, tmp_path):
+    values = originals.state(OURS, part)[key].clone()
+    values.flatten()[:2] = torch.tensor([torch.nan, torch.inf])
+    paths = dict(zip(("vae", "var"), files[OURS], strict=True)) | {part: save(part, **{key: values})}
+    found = (
+        rf"{part}_changed\.pth has weights that are not finite: {key} \(1 NaN and 1 infinite of \d+ values\)"
+    )
+    with pytest.raises(VartkError, match=rf"{found}; take an earlier checkpoint"):
+        convert(paths["vae"], paths["var"], tmp_path / "model")
+    assert [p.name for p in tmp_path.iterdir()] == [f"{part}_changed.pth"]

@@ -17,7 +17,8 @@ from ..components import plugins
 from ..engine.device import as_device
 from ..engine.folder import TOKENIZER, TRANSFORMER, new_model
 from ..engine.model import Model
-from ..files import load_tensors, load_weights
+from ..engine.weights import load_weights
+from ..files import load_tensors
 from ..hub import local_model
 from .flops import model_config
 from .memory import MEANING, Failed, peak_memory

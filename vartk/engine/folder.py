@@ -12,10 +12,11 @@ import torch
 from vartk_registry import Plugins, VartkError
 
 from ..config import Layer, ModelConfig, compose, model_part, read_yaml
-from ..files import load_tensors, load_weights, save_tensors, whole_folder
+from ..files import load_tensors, save_tensors, whole_folder
 from .build import build_predictor, build_schedule, build_tokenizer, grid
 from .model import Model
 from .weightless import weightless
+from .weights import check_finite, load_weights
 
 CONFIG = "model.yaml"
 TOKENIZER = "tokenizer.safetensors"
@@ -36,7 +37,8 @@ def load_model(folder: Path, plugins: Plugins) -> Model:
     """Read a model folder; a folder without a transformer gives a tokenizer alone.
 
     Raises:
-        VartkError: a file is missing, truncated, or does not fit the configuration.
+        VartkError: a file is missing, truncated, does not fit the configuration, or has weights that are
+            not finite.
     """
     if not (folder / CONFIG).is_file():
         raise VartkError(f"{folder} is not a model folder: it has no {CONFIG}")
@@ -59,15 +61,20 @@ def read_model_config(folder: Path, plugins: Plugins) -> ModelConfig:
 
 
 def save_model(model: Model, folder: Path, card: str = "", *, dtype: torch.dtype = torch.float32) -> None:
-    """Write a model as a new folder, whole or not at all; `VartkError` if `folder` exists.
+    """Write a model as a new folder, whole or not at all.
 
     Args:
         dtype: of the weights in the files; float16 halves them, and they are read as float32 again.
+
+    Raises:
+        VartkError: `folder` exists, or weights are not finite, in `dtype` at least.
     """
     weights = [
         {k: t.to(dtype) if t.is_floating_point() else t for k, t in module.state_dict().items()}
         for module in model.modules()
     ]
+    for module, tensors in zip(model.modules(), weights, strict=True):
+        check_finite(module, tensors, f"the model to save in {str(dtype).removeprefix('torch.')}")
     with whole_folder(Path(folder)) as aside:
         write_model(
             aside, model_part(model.config), weights[0], weights[1] if len(weights) > 1 else None, card
