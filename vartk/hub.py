@@ -34,11 +34,12 @@ def load(name: str | Path, *, device: Any = "cpu", **sampling: Any) -> Model:
     Raises:
         VartkError: there is no such model or device, it is damaged, or a setting is unknown.
     """
+    from .engine.arguments import as_path
     from .engine.device import as_device
     from .engine.folder import load_model
 
-    where = as_device(device)
-    model = load_model(find_model(name), plugins()).to(where)
+    where, path = as_device(device), as_path(name, "folder or name of a model")
+    model = load_model(find_model(path), plugins()).to(where)
     model.config.sampling = model.sampling(**sampling)
     return model
 
@@ -62,9 +63,9 @@ def find_model(name: str | Path) -> Path:
     preset = plugins().presets.get(str(name))
     if preset is not None and preset.weights is not None:
         return _published(preset, preset.weights)
-    if folder.is_dir():
+    if os.path.isdir(folder):  # which a name that is too long, or a place that is closed, is not
         raise VartkError(f"{folder} is not a model folder: it has no {CONFIG}")
-    if folder.is_file():
+    if os.path.isfile(folder):
         raise VartkError(
             f"{folder} is a file; `vartk convert` makes a model folder of an original VAR's files"
         )
@@ -81,7 +82,7 @@ def local_model(name: str | Path) -> Path | None:
     from .engine.folder import CONFIG
 
     for candidate in (Path(name), Path(name) / "model"):
-        if (candidate / CONFIG).is_file():
+        if os.path.isfile(candidate / CONFIG):
             return candidate
     preset = plugins().presets.get(str(name))
     return None if preset is None else preset.model
