@@ -9,7 +9,9 @@ from typing import Any
 import golden
 import torch
 
+from vartk.components import plugins
 from vartk.hub import convert
+from vartk_registry.interfaces import Imported
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "var_tiny": {},
@@ -51,3 +53,8 @@ def converted(folder: Path, name: str) -> Path:
     model = folder / "model"
     convert(*files(folder, name), model, settings=SETTINGS[name])
     return model
+
+
+def read(tokenizer: Path, transformer: Path | None = None, **settings: Any) -> Imported:
+    """Read files of the original with vartk's importer for them."""
+    return plugins().registry.build("importer", "var", settings)(tokenizer, transformer)

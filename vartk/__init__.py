@@ -35,3 +35,8 @@ def __getattr__(name: str) -> Any:
 
     module, attribute = _LAZY[name]
     return getattr(import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    """Return the public names, for completion and `help(vartk)`."""
+    return sorted(__all__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -108,40 +108,6 @@ def load_tensors(path: Path) -> dict[str, torch.Tensor]:
         return load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
         raise VartkError(f"{path} is truncated or not a safetensors file: {error}") from error
-
-
-def load_weights(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], source: Path) -> None:
-    """Give a module (on the meta device, say) float32 weights; errors as `check_weights`."""
-    check_weights(module, tensors, source)
-    single = {k: t.float() if t.is_floating_point() else t for k, t in tensors.items()}
-    module.load_state_dict(single, assign=True)
-
-
-def check_weights(
-    module: torch.nn.Module,
-    tensors: Mapping[str, torch.Tensor],
-    source: Path,
-    name_of: Callable[[str], str] = str,
-) -> None:
-    """Check that tensors are a module's weights.
-
-    Raises:
-        VartkError: names, by `name_of`, the keys of `source` that are missing, extra or misshapen.
-    """
-    own = module.state_dict()
-    problems = [f"lacks {name_of(name)}" for name in own if name not in tensors]
-    problems += [f"has {name_of(name)}, which the model does not" for name in tensors if name not in own]
-    problems += [
-        f"has {name_of(name)} as {list(tensors[name].shape)}, the model as {list(own[name].shape)}"
-        for name in own
-        if name in tensors and tensors[name].shape != own[name].shape
-    ]
-    if problems:
-        more = f" and {len(problems) - 5} more" if len(problems) > 5 else ""
-        raise VartkError(
-            f"{source} does not fit the model that its configuration describes: it "
-            f"{'; it '.join(problems[:5])}{more}"
-        )
 
 
 def _aside(path: Path) -> Path:

@@ -34,11 +34,12 @@ def load(name: str | Path, *, device: Any = "cpu", **sampling: Any) -> Model:
     Raises:
         VartkError: there is no such model or device, it is damaged, or a setting is unknown.
     """
+    from .engine.arguments import as_path
     from .engine.device import as_device
     from .engine.folder import load_model
 
-    where = as_device(device)
-    model = load_model(find_model(name), plugins()).to(where)
+    where, path = as_device(device), as_path(name, "folder or name of a model")
+    model = load_model(find_model(path), plugins()).to(where)
     model.config.sampling = model.sampling(**sampling)
     return model
 
@@ -62,9 +63,9 @@ def find_model(name: str | Path) -> Path:
     preset = plugins().presets.get(str(name))
     if preset is not None and preset.weights is not None:
         return _published(preset, preset.weights)
-    if folder.is_dir():
+    if os.path.isdir(folder):  # which a name that is too long, or a place that is closed, is not
         raise VartkError(f"{folder} is not a model folder: it has no {CONFIG}")
-    if folder.is_file():
+    if os.path.isfile(folder):
         raise VartkError(
             f"{folder} is a file; `vartk convert` makes a model folder of an original VAR's files"
         )
@@ -81,7 +82,7 @@ def local_model(name: str | Path) -> Path | None:
     from .engine.folder import CONFIG
 
     for candidate in (Path(name), Path(name) / "model"):
-        if (candidate / CONFIG).is_file():
+        if os.path.isfile(candidate / CONFIG):
             return candidate
     preset = plugins().presets.get(str(name))
     return None if preset is None else preset.model
@@ -94,19 +95,21 @@ def convert(
     *,
     importer: str = "var",
     settings: Mapping[str, Any] | None = None,
-) -> None:
-    """Write another project's checkpoint as a new model folder.
+) -> tuple[str, ...]:
+    """Write another project's checkpoint as a new model folder, and return the importer's notes on the files.
 
     Args:
         importer: which project's. settings: its parameters.
 
     Raises:
-        VartkError: `out` exists, a file is not what it should be, or entries are missing or misshapen.
+        VartkError: `out` exists, a file is not what it should be, or entries are missing, misshapen or not
+            finite.
     """
     from .config import Layer, ModelConfig, compose, plain
     from .engine.folder import new_model, write_model
     from .engine.weightless import weightless
-    from .files import check_weights, refuse_existing, whole_folder
+    from .engine.weights import check_weights
+    from .files import refuse_existing, whole_folder
 
     refuse_existing(out)
     read = plugins().registry.build("importer", importer, settings or {})
@@ -120,8 +123,10 @@ def convert(
         check_weights(model.predictor, imported.transformer, transformer, imported.original_name)
         sources += f" and {transformer.name}"
     card = f"# A converted model\n\nConverted by `vartk convert` from {sources}.\n"
+    card += "".join(f"\n- {note}" for note in imported.notes) + "\n" * bool(imported.notes)
     with whole_folder(out) as aside:
         write_model(aside, plain(config), imported.tokenizer, imported.transformer, card)
+    return imported.notes
 
 
 def _published(preset: PresetSpec, weights: Weights) -> Path:

@@ -3,7 +3,6 @@ import pytest
 import torch
 from tiny import CLASSES, tiny_model
 
-from vartk.engine.model import seeds_of
 from vartk_registry import VartkError
 from vartk_registry.interfaces import Schedule
 
@@ -226,9 +225,3 @@ def test_non_square_images():
     out = model.sample([0, 1])
     assert out.images.shape == (2, 3, 16, 8)
     assert [code.shape[1] for code in out.codes] == [1, 2, 8]
-
-
-def test_seeds():
-    assert seeds_of(5, 3) == [5, 6, 7]
-    assert seeds_of([5, 1], 2) == [5, 1]
-    assert seeds_of(np.int64(5), 2) == [5, 6]

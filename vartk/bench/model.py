@@ -14,7 +14,8 @@ from ..components import plugins
 from ..config import Config, Layer, ModelConfig, compose, load_layers, parse_overrides, read_yaml
 from ..engine.folder import CONFIG, TOKENIZER, TRANSFORMER, new_model
 from ..engine.model import Model
-from ..files import load_tensors, load_weights
+from ..engine.weights import load_weights
+from ..files import load_tensors
 from ..hub import local_model
 
 

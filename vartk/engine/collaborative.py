@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, Generic, Protocol, TypeVar
 
 import torch
@@ -85,8 +86,8 @@ def hand_over(
             f"the refiner's scales are {theirs}, the drafter's {ours}; give both one schedule, or take a "
             "refiner that was trained on the drafter's"
         )
-    if not 0 <= draft <= len(ours):
-        raise VartkError(f"draft={draft} is out of range; give 0 to {len(ours)} scales")
+    if not isinstance(draft, Integral) or isinstance(draft, bool) or not 0 <= draft <= len(ours):
+        raise VartkError(f"draft={draft!r} is out of range; give 0 to {len(ours)} scales")
     return Handover(refiner, draft, sampling)
 
 

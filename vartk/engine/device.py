@@ -7,9 +7,11 @@ import torch
 from vartk_registry import VartkError
 
 
-def as_device(device: str | torch.device) -> torch.device:
+def as_device(device: str | int | torch.device) -> torch.device:
     """Return a device that tensors can be put on; `VartkError` where it cannot be used here."""
     try:
+        if not isinstance(device, (str, int, torch.device)) or isinstance(device, bool):
+            raise RuntimeError("it is no device; give 'cpu', 'cuda' or 'cuda:N'")
         found = torch.device(device)
         if found.type == "meta":
             raise RuntimeError("it holds no data")

@@ -12,10 +12,12 @@ import torch
 from vartk_registry import Plugins, VartkError
 
 from ..config import Layer, ModelConfig, compose, model_part, read_yaml
-from ..files import load_tensors, load_weights, save_tensors, whole_folder
+from ..files import load_tensors, save_tensors, whole_folder
+from .arguments import as_dtype, as_path
 from .build import build_predictor, build_schedule, build_tokenizer, grid
 from .model import Model
 from .weightless import weightless
+from .weights import check_finite, load_weights
 
 CONFIG = "model.yaml"
 TOKENIZER = "tokenizer.safetensors"
@@ -36,7 +38,8 @@ def load_model(folder: Path, plugins: Plugins) -> Model:
     """Read a model folder; a folder without a transformer gives a tokenizer alone.
 
     Raises:
-        VartkError: a file is missing, truncated, or does not fit the configuration.
+        VartkError: a file is missing, truncated, does not fit the configuration, or has weights that are
+            not finite.
     """
     if not (folder / CONFIG).is_file():
         raise VartkError(f"{folder} is not a model folder: it has no {CONFIG}")
@@ -58,17 +61,30 @@ def read_model_config(folder: Path, plugins: Plugins) -> ModelConfig:
     return compose(ModelConfig, [Layer(str(path), read_yaml(path))], plugins).config
 
 
-def save_model(model: Model, folder: Path, card: str = "", *, dtype: torch.dtype = torch.float32) -> None:
-    """Write a model as a new folder, whole or not at all; `VartkError` if `folder` exists.
+def save_model(
+    model: Model, folder: str | Path, card: str = "", *, dtype: torch.dtype = torch.float32
+) -> None:
+    """Write a model as a new folder, whole or not at all.
 
     Args:
         dtype: of the weights in the files; float16 halves them, and they are read as float32 again.
+
+    Raises:
+        VartkError: `folder` exists, weights are not finite, in `dtype` at least, or an argument is none of
+            its kind.
     """
+    if not isinstance(model, Model):
+        raise VartkError(f"a {type(model).__name__} is no model to save; give one that vartk.load returns")
+    if not isinstance(card, str):
+        raise VartkError(f"card={card!r} must be the text of a README.md")
+    folder, dtype = as_path(folder, "folder to save a model in"), as_dtype(dtype)
     weights = [
         {k: t.to(dtype) if t.is_floating_point() else t for k, t in module.state_dict().items()}
         for module in model.modules()
     ]
-    with whole_folder(Path(folder)) as aside:
+    for module, tensors in zip(model.modules(), weights, strict=True):
+        check_finite(module, tensors, f"the model to save in {str(dtype).removeprefix('torch.')}")
+    with whole_folder(folder) as aside:
         write_model(
             aside, model_part(model.config), weights[0], weights[1] if len(weights) > 1 else None, card
         )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 import torch
@@ -15,11 +15,13 @@ from vartk_registry import Plugins, VartkError
 from vartk_registry.interfaces import CacheStrategy, Schedule, Tokenizer
 
 from ..config import OWN, Layer, ModelConfig, SamplingConfig, Slot, compose, nest, plain, with_preset
+from .arguments import as_codes, as_images, as_labels, seeds_of
 from .attention import build_attention
 from .build import Predictor, build_schedule, grid
 from .cache import build_cache
 from .codes import check_codes, latents, teacher_inputs
 from .collaborative import Handover, hand_over
+from .device import as_device
 from .generate import Recipe, ScaleState, generate
 from .inference.copies import Inference, prepared
 from .inference.decoding import decoded
@@ -83,9 +85,10 @@ class Model:
         return [module for module in (self.tokenizer, self.predictor) if isinstance(module, nn.Module)]
 
     def to(self, device: torch.device | str) -> Model:
-        """Move the weights to a device, and return the model."""
+        """Move the weights to a device, and return the model; `VartkError` where it cannot be used here."""
+        where = as_device(device)
         for module in self.modules():
-            module.to(device)
+            module.to(where)
         return self
 
     @torch.no_grad()
@@ -95,17 +98,14 @@ class Model:
         `schedule` (as for `sample`) replaces the model's own.
 
         Raises:
-            VartkError: images of another shape, type or size.
+            VartkError: images of another shape, type, size or range, or with NaN.
         """
-        if images.ndim != 4 or images.shape[1] != 3 or not images.is_floating_point():
-            raise VartkError(
-                f"images must be floats [N, 3, H, W] in [-1, 1], not {images.dtype} {list(images.shape)}"
-            )
+        images = as_images(images, self.device)
         h, w = images.shape[-2:]
         if self.tokenizer.latent_grid((h, w)) != self.schedule.latent:
             own_h, own_w = grid(self.config.image_size)
             raise VartkError(f"images are {h}x{w} pixels, the model takes {own_h}x{own_w}")
-        return self.tokenizer.encode(images.to(self.device), self._schedule(schedule))
+        return self.tokenizer.encode(images, self._schedule(schedule))
 
     @torch.no_grad()
     def decode(self, codes: Sequence[torch.Tensor], schedule: Any = None) -> torch.Tensor:
@@ -191,15 +191,17 @@ class Model:
         draft: int | None = None,
         **settings: Any,
     ) -> Iterator[ScaleState]:
-        """Yield one batch's generation scale by scale; arguments as for `sample`.
+        """Return an iterator over one batch's generation, scale by scale; arguments as for `sample`.
 
         A state has the scale's `codes` and the `images` made so far; assign to its `vectors` to edit.
         `strategy` takes the place of the cache that the settings name; a refiner keeps its own.
         """
+        if not (strategy is None or isinstance(strategy, CacheStrategy)):
+            raise VartkError(f"strategy={strategy!r} is no CacheStrategy; name a cache, as in cache='window'")
         conditions = self.parse(labels)
         sampling = self.sampling(**settings)
         handover = hand_over(self, refiner, draft, settings)
-        yield from self._stream(conditions, seeds_of(seed, len(conditions)), sampling, handover, strategy)
+        return self._stream(conditions, seeds_of(seed, len(conditions)), sampling, handover, strategy)
 
     def sampling(self, **settings: Any) -> SamplingConfig:
         """Return the model's sampling defaults with `settings` (see `sample`) merged in."""
@@ -217,11 +219,7 @@ class Model:
 
     def parse(self, labels: Any) -> torch.Tensor:
         """Return the batch of conditions for labels: one index, name or prompt, or several."""
-        labels = labels.tolist() if torch.is_tensor(labels) else labels
-        values = [labels] if isinstance(labels, (Integral, str)) else list(labels)
-        if not values:
-            raise VartkError("no labels were given; give one class index or name an image")
-        return self._predictor().conditioner.parse(values).to(self.device)
+        return self._predictor().conditioner.parse(as_labels(labels)).to(self.device)
 
     def recipe(self, sampling: SamplingConfig, seeds: Sequence[int]) -> Recipe:
         """Build the parts of a generation, one seed an image; `VartkError` where one cannot run here."""
@@ -283,9 +281,10 @@ class Model:
         return self._inference
 
     def _checked(self, codes: Sequence[torch.Tensor], schedule: Schedule) -> list[torch.Tensor]:
-        """Return codes as 64-bit integers on the model's device; errors as `check_codes`."""
+        """Return codes as 64-bit integers on the model's device; errors as `as_codes` and `check_codes`."""
+        codes = as_codes(codes, self.device)
         check_codes(codes, schedule, self.tokenizer.space)
-        return [code.to(self.device, torch.int64) for code in codes]
+        return codes
 
     def _predictor(self) -> Predictor:
         if self.predictor is None:
@@ -308,12 +307,14 @@ class Model:
     def _long_names(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Return dotted keys for the short names of `sample`."""
         long: dict[str, Any] = {}
-        if settings.get("smooth"):
+        if not isinstance(smooth := settings.get("smooth", False), bool):
+            raise VartkError(f"smooth={smooth!r} must be True or False")
+        if smooth:
             if "sampler" in settings:
                 raise VartkError("smooth=True stands for sampler='gumbel_smooth'; give one of the two")
             long["sampler"] = {"name": "gumbel_smooth", **self.config.sampling.sampler.params}
         for key, value in settings.items():
-            if key == "guidance" and isinstance(value, Real):
+            if key == "guidance" and isinstance(value, Real) and not isinstance(value, bool):
                 long["guidance.scale"] = float(value)
             elif key == "schedule" and isinstance(value, (Schedule, Sequence)) and not isinstance(value, str):
                 grids = value.grids if isinstance(value, Schedule) else value
@@ -326,13 +327,3 @@ class Model:
             elif key != "smooth":
                 long[key] = value
         return long
-
-
-def seeds_of(seed: int | Sequence[int], count: int) -> list[int]:
-    """Return one seed an image: those given, or `count` of them counting up from one."""
-    seeds = [int(s) for s in seed] if isinstance(seed, Iterable) else [int(seed) + i for i in range(count)]
-    if len(seeds) != count:
-        raise VartkError(f"{len(seeds)} seeds for {count} images; give one seed, or one an image")
-    if out_of_range := [s for s in seeds if not 0 <= s < 2**63]:
-        raise VartkError(f"seed {out_of_range[0]} is out of range; it must be from 0 to 2^63 - 1")
-    return seeds

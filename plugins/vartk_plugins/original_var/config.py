@@ -18,3 +18,6 @@ class VarImporterConfig:
     schedule: list[int] | None = param(
         None, "sides of the scales; needed if the file lacks the buffer that holds them"
     )
+    ema: bool = param(
+        False, "where a file has both, take the EMA weights, and not the plain ones that it was trained with"
+    )

@@ -15,7 +15,7 @@ from vartk_registry import VartkError
 from vartk_registry.interfaces import Imported
 
 from .keys import original_name, tokenizer_state, transformer_state
-from .reading import State, read_state
+from .state import State, read_state
 
 PUBLISHED = {
     680: (1, 2, 3, 4, 5, 6, 8, 10, 13, 16),
@@ -29,12 +29,14 @@ class VarImporter:
 
     Args:
         heads, cosine, schedule: what the files may not tell (see `VarImporterConfig`).
+        ema: take the EMA weights of a file that has plain ones as well.
     """
 
-    def __init__(self, *, heads: int | None, cosine: bool, schedule: list[int] | None) -> None:
+    def __init__(self, *, heads: int | None, cosine: bool, schedule: list[int] | None, ema: bool) -> None:
         self.heads = heads
         self.cosine = cosine
         self.schedule = schedule
+        self.ema = ema
 
     def __call__(self, tokenizer: Path, transformer: Path | None) -> Imported:
         """Return the configuration and weights in the files.
@@ -43,20 +45,29 @@ class VarImporter:
             VartkError: a file is missing, damaged, of another kind or has unknown entries, or the two
                 do not belong together.
         """
-        vae = read_state(tokenizer, "VAR tokenizer (VQVAE)", "vae_local")
+        vae = read_state(tokenizer, "VAR tokenizer (VQVAE)", ema=self.ema)
         config = self._tokenizer_config(vae)
         stride = 2 ** (len(config["tokenizer"]["multipliers"]) - 1)
         weights = _named(tokenizer_state, vae)
         if transformer is None:
+            self._check_ema(vae)
             config |= _geometry(self._schedule_of_tokenizer(vae), stride)
-            return Imported(config, weights, None, partial(original_name, present=vae.tensors.keys()))
-        var = read_state(transformer, "VAR transformer", "var_wo_ddp")
+            named = partial(original_name, present=vae.tensors.keys())
+            return Imported(config, weights, None, named, _notes(vae))
+        var = read_state(transformer, "VAR transformer", ema=self.ema)
+        self._check_ema(vae, var)
         _check_fit(vae, var)
         config |= _geometry(self._schedule_of(var), stride)
         config |= self._transformer_config(var)
         present = vae.tensors.keys() | var.tensors.keys()
         named = partial(original_name, present=present)
-        return Imported(config, weights, _named(transformer_state, var), named)
+        return Imported(config, weights, _named(transformer_state, var), named, _notes(vae, var))
+
+    def _check_ema(self, *states: State) -> None:
+        """Raise `VartkError` if EMA weights are asked for and no file has any."""
+        if self.ema and not any(state.ema for state in states):
+            files = " and ".join(str(state.path) for state in states)
+            raise VartkError(f"ema=true, but there are no EMA weights in {files}; leave ema out")
 
     def _tokenizer_config(self, vae: State) -> dict[str, Any]:
         classes, latent = vae.shape("quantize.embedding.weight", 2)
@@ -154,6 +165,10 @@ def _geometry(sides: Sequence[int], stride: int) -> dict[str, Any]:
         "image_size": sides[-1] * stride,
         "schedule": {"name": "custom", "grids": list(sides)},
     }
+
+
+def _notes(*states: State) -> tuple[str, ...]:
+    return tuple(state.note for state in states if state.note)
 
 
 def _named(

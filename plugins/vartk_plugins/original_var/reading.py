@@ -1,92 +1,64 @@
-"""Reads PyTorch files safely, and says what is wrong with them."""
+"""Reads files of weights safely, and says what is wrong with them."""
 
 from __future__ import annotations
 
+import json
 import pickle
 import re
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 
 from vartk_registry import VartkError
-
-MARKS = {
-    "VAR tokenizer (VQVAE)": "quantize.embedding.weight",
-    "VAR transformer": "pos_start",
-}
-"""An entry that only this kind of state dict has."""
 
 _HEADS = (b"PK", b"\x80")
 """How PyTorch's files begin: as zip archives, or before release 1.6 as pickles."""
 
 
-@dataclass(frozen=True, slots=True)
-class State:
-    """A file's weights under the original's names."""
-
-    path: Path
-    tensors: dict[str, torch.Tensor]
-
-    def shape(self, name: str, dims: int) -> list[int]:
-        """Return the shape of an entry; `VartkError` where it is missing or has not `dims` dimensions."""
-        if name not in self.tensors:
-            raise VartkError(f"{self.path} lacks {name}")
-        shape = list(self.tensors[name].shape)
-        if len(shape) != dims:
-            raise VartkError(f"{self.path} has {name} as {shape}, which should have {dims} dimensions")
-        return shape
-
-    def count(self, pattern: str) -> int:
-        """Return how many indices from 0 the names have that a pattern with one group finds."""
-        found = (re.fullmatch(pattern, name) for name in self.tensors)
-        return 1 + max((int(match[1]) for match in found if match), default=-1)
-
-
-def read_state(path: Path, what: str, nested: str) -> State:
-    """Return the weights in a file, bare or under ['trainer'][nested] of a training checkpoint.
+def read_file(path: Path) -> Any:
+    """Return the content of a PyTorch or safetensors file, or of the shards that an index names.
 
     Large files are mapped and not copied into memory.
 
-    Args:
-        what: a kind of state dict, one of `MARKS`.
-
     Raises:
-        VartkError: the file is missing, truncated, unsafe, or of another kind.
+        VartkError: the file or a shard is missing, truncated, unsafe, or of another kind.
     """
-    content = _load(path)
-    if isinstance(content, dict) and isinstance(content.get("trainer"), dict):
-        tensors = content["trainer"].get(nested)
-    else:
-        tensors = content
-    if not _is_state(tensors):
-        raise VartkError(
-            f"{path} holds no state dict, neither bare nor under ['trainer'][{nested!r}]; "
-            f"it holds {_described(content)}"
-        )
-    if MARKS[what] not in tensors:
-        others = [other for other, mark in MARKS.items() if mark in tensors]
-        found = (
-            f"it is a {others[0]}; are the two files swapped?"
-            if others
-            else f"it holds {_described(tensors)}"
-        )
-        raise VartkError(f"{path} is not a {what}, which has {MARKS[what]!r}: {found}")
-    return State(path, tensors)
-
-
-def _load(path: Path) -> Any:
     if not path.is_file():
         raise VartkError(f"there is no file {path}")
+    head = _head(path)
+    return _shards(path) if head[:1] == b"{" and head[8:] != b"{" else _single(path, head)
+
+
+def _single(path: Path, head: bytes) -> Any:
+    if head[8:] == b"{":  # after the header's length, which may look like the head of anything
+        return _safetensors(path)
+    if head.startswith(_HEADS):
+        return _pytorch(path)
+    found = f"it begins with {head[:2]!r}" if head else "it is empty"
+    raise VartkError(f"{path} is neither a PyTorch nor a safetensors file: {found}")
+
+
+def _head(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            head = file.read(2)
-        if not head.startswith(_HEADS):
-            raise VartkError(
-                f"{path} is no PyTorch file: it begins with {head!r}" if head else f"{path} is empty"
-            )
+            return file.read(9)
+    except OSError as error:
+        raise VartkError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _safetensors(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise VartkError(f"{path} is truncated or no safetensors file: {error}") from error
+
+
+def _pytorch(path: Path) -> Any:
+    try:
         return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except pickle.UnpicklingError as error:
         unsafe = re.search(r"GLOBAL (\S+)", str(error))
@@ -101,15 +73,33 @@ def _load(path: Path) -> Any:
         raise VartkError(f"{path} is truncated or no PyTorch file: {reason}") from error
 
 
-def _is_state(content: Any) -> bool:
-    return (
-        isinstance(content, dict)
-        and bool(content)
-        and all(isinstance(k, str) and torch.is_tensor(v) for k, v in content.items())
-    )
+def _shards(index: Path) -> dict[str, torch.Tensor]:
+    """Return the weights that an index (`*.index.json`) finds in the files beside it."""
+    shard_of = _weight_map(index)
+    tensors: dict[str, torch.Tensor] = {}
+    for file in dict.fromkeys(shard_of.values()):
+        shard = index.with_name(file)
+        if not shard.is_file():
+            raise VartkError(f"{index} needs {file} beside it, which is missing; get all of its shards")
+        content = _single(shard, _head(shard))
+        for name in (name for name, place in shard_of.items() if place == file):
+            if not isinstance(content, dict) or name not in content:
+                raise VartkError(f"{shard} lacks {name}, which {index.name} says is there")
+            tensors[name] = content[name]
+    return tensors
 
 
-def _described(content: Any) -> str:
-    if isinstance(content, dict):
-        return f"a mapping with {', '.join(map(repr, list(content)[:5])) or 'nothing'}"
-    return f"a {type(content).__name__}"
+def _weight_map(index: Path) -> dict[str, str]:
+    try:
+        content = json.loads(index.read_text())
+    except ValueError as error:
+        raise VartkError(f"{index} is neither a file of weights nor an index of shards: {error}") from error
+    shard_of = content.get("weight_map")
+    if not isinstance(shard_of, dict) or not all(isinstance(file, str) for file in shard_of.values()):
+        raise VartkError(
+            f"{index} is no index of shards: it has no weight_map, which tells each weight's file"
+        )
+    for file in shard_of.values():
+        if Path(file).name != file:
+            raise VartkError(f"{index} names the shard {file!r}; a shard lies beside its index")
+    return shard_of

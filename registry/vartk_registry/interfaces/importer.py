@@ -20,12 +20,14 @@ class Imported:
         tokenizer, transformer: the weights under the names of vartk's modules; `transformer` holds the
             conditioner's too, under "conditioner."; it is None where only a tokenizer was given.
         original_name: gives the name of a weight in the foreign files, for messages.
+        notes: what the user should know of the files, such as which of their weights were taken.
     """
 
     config: dict[str, Any]
     tokenizer: dict[str, torch.Tensor]
     transformer: dict[str, torch.Tensor] | None
     original_name: Callable[[str], str]
+    notes: tuple[str, ...] = ()
 
 
 @runtime_checkable

@@ -8,18 +8,24 @@ from pathlib import Path
 from .. import terminal
 from ..arguments import add_json, add_out, add_overrides, examples
 
+KINDS = "*.safetensors or *.index.json"
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("--tokenizer", type=Path, required=True, metavar="FILE", help="the file vae*.pth")
+    parser.add_argument(
+        "--tokenizer", type=Path, required=True, metavar="FILE", help=f"the file vae*.pth, {KINDS}"
+    )
     parser.add_argument(
         "--transformer",
         type=Path,
         metavar="FILE",
-        help="the file var*.pth; without it, convert only the tokenizer",
+        help=f"the file var*.pth, {KINDS}; without it, convert only the tokenizer",
     )
     parser.add_argument("--from", dest="importer", default="var", help="the importer (default: var)")
-    add_overrides(parser, "heads=16 cosine=true schedule=[1,2,4], for what the files do not contain")
+    add_overrides(
+        parser, "heads=16 cosine=true schedule=[1,2,4], for what the files do not contain, or ema=true"
+    )
     add_out(parser, "the model folder")
     add_json(parser)
     examples(
@@ -36,13 +42,15 @@ def run(arguments: argparse.Namespace) -> int:
     from ...hub import convert
 
     settings = parse_overrides(arguments.overrides).values
-    convert(
+    notes = convert(
         arguments.tokenizer,
         arguments.transformer,
         arguments.out,
         importer=arguments.importer,
         settings=settings,
     )
+    for note in notes:
+        terminal.note(note)
     text = f"model: {arguments.out}\nnext: vartk sample {arguments.out} --out DIR"
     terminal.result({"model": str(arguments.out)}, arguments.json, text)
     return 0

@@ -23,6 +23,7 @@ from vartk_registry import VartkError
 
 from ...files import whole_folder
 from ..distributed import World
+from .unpickling import SafePlanner, SafeReader, load_plain
 
 CHECKSUMS = "sha256.json"
 
@@ -62,7 +63,7 @@ def save(
     with whole_folder(path) if world.leads else nullcontext(path) as aside:
         aside = world.told(aside)
         try:
-            _with_all(dcp.save, _state(step, module, optimizer, others), aside, world)
+            _with_all(dcp.save, _state(step, module, optimizer, others), world, checkpoint_id=aside)
         except CheckpointException as error:
             if not world.leads:  # whose folder it is
                 raise VartkError(f"{path} could not be written: {_cause(error)}") from error
@@ -96,18 +97,22 @@ def resume(
 
     A run that was stopped before its first checkpoint is at step 0. Damaged checkpoints are told of by
     `event`, and removed. It may have been saved by another number of processes; those that it knows
-    nothing of keep their random states. Checkpoints hold pickles: resume none that you do not trust.
+    nothing of keep their random states. Code in a checkpoint's pickles is never run.
 
     Raises:
-        VartkError: all are damaged, or the newest whole one is of another configuration.
+        VartkError: all are damaged, the newest whole one is of another configuration, or it holds objects
+            that vartk does not write.
     """
     newest = world.told(_newest(folder, event) if world.leads else None)
     if newest is None:
         return 0
     state = _state(0, module, optimizer, others)
     try:
-        _with_all(dcp.load, state, newest, world)
+        reader, planner = SafeReader(newest), SafePlanner(newest)
+        _with_all(dcp.load, state, world, storage_reader=reader, planner=planner)
     except CheckpointException as error:
+        if unsafe := [each for each, _ in error.failures.values() if isinstance(each, VartkError)]:
+            raise unsafe[0] from error
         raise VartkError(
             f"checkpoint {newest} does not fit this configuration: {_cause(error)}; resume with the "
             "settings that the run began with"
@@ -117,7 +122,7 @@ def resume(
         if state[name]:  # a gradient scaler that is off has no state, and takes none
             other.load_state_dict(state[name])
     if (own := newest / _random_file(world)).exists():
-        _restore_random(torch.load(own, weights_only=True))
+        _restore_random(load_plain(own, own.name, newest))
     return int(state["step"])
 
 
@@ -164,11 +169,11 @@ def _restore_random(state: dict[str, Any]) -> None:
         torch.cuda.set_rng_state(state["cuda"])
 
 
-def _with_all(function: Callable[..., Any], state: dict[str, Any], folder: Path, world: World) -> None:
+def _with_all(function: Callable[..., Any], state: dict[str, Any], world: World, **where: Any) -> None:
     """Save or load with all processes; without torch's warning where this is the only one."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "torch.distributed is disabled", UserWarning)
-        function(state, checkpoint_id=folder, no_dist=world.size == 1)
+        function(state, no_dist=world.size == 1, **where)
 
 
 def _checksums(folder: Path) -> dict[str, str]:

@@ -1,0 +1,133 @@
+"""What Python callers give a model: taken as what it must be, or refused with what to type instead."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence, Set
+from numbers import Integral
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vartk_registry import VartkError
+
+LIMIT = 1.5
+"""The largest magnitude of a pixel: resizing overshoots [-1, 1] a little, other ranges reach farther."""
+
+_NO_LISTS = (str, bytes, Mapping, Set)
+"""What can be iterated over, but is no list: without an order, or of letters or keys."""
+
+
+def as_images(images: Any, device: torch.device) -> torch.Tensor:
+    """Return images [N, 3, H, W] in [-1, 1] in float32 on a device; `VartkError` where they are not."""
+    wanted = "images must be floats [N, 3, H, W] in [-1, 1]"
+    advice = "give 8-bit pixels as pixels / 127.5 - 1"
+    if not isinstance(images, torch.Tensor):
+        raise VartkError(f"{wanted}, as a torch.Tensor, not {_shown(images)}")
+    if images.ndim != 4 or images.shape[1] != 3 or not images.is_floating_point() or not _holds_data(images):
+        raise VartkError(f"{wanted}, not {images.dtype} {list(images.shape)}{_place(images)}; {advice}")
+    if images.numel():
+        low, high = torch.stack(images.detach().aminmax()).tolist()
+        if not math.isfinite(high - low):
+            raise VartkError(f"{wanted}, and some are NaN or infinite; look for them with images.isfinite()")
+        if low < -LIMIT or high > LIMIT:
+            raise VartkError(f"{wanted}, not from {low:g} to {high:g}; {advice}")
+    return images.to(device, torch.float32)
+
+
+def as_codes(codes: Any, device: torch.device) -> list[torch.Tensor]:
+    """Return a tensor of codes a scale as 64-bit integers on a device; `VartkError` where there are none."""
+    wanted = "codes must be a list with a tensor of integers for each scale, as `encode` returns"
+    if not isinstance(codes, (list, tuple)):
+        raise VartkError(f"{wanted}, not {_shown(codes)}")
+    for step, code in enumerate(codes):
+        if not isinstance(code, torch.Tensor):
+            raise VartkError(f"{wanted}; scale {step} is {_shown(code)}")
+        if not _is_integral(code.dtype) or not _holds_data(code):
+            raise VartkError(f"{wanted}; scale {step} is {code.dtype}{_place(code)}")
+    return [code.to(torch.int64).to(device) for code in codes]
+
+
+def as_labels(labels: Any) -> list[Any]:
+    """Return labels as a list: one, several, or a tensor's or array's; the conditioner checks each of them.
+
+    Raises:
+        VartkError: there are none, or they have no order.
+    """
+    given = _plain(labels)
+    if given is None or isinstance(given, (Mapping, Set)):
+        raise VartkError(
+            f"labels={_shown(labels)} is no list; give one class index or name an image, as in [0, 1]"
+        )
+    values = list(given) if isinstance(given, Iterable) and not isinstance(given, _NO_LISTS) else [given]
+    if not values:
+        raise VartkError("no labels were given; give one class index or name an image")
+    return values
+
+
+def seeds_of(seed: int | Sequence[int], count: int) -> list[int]:
+    """Return one seed an image: those given, or `count` of them counting up from one.
+
+    Raises:
+        VartkError: they are no integers, negative, too large, or not as many as images.
+    """
+    given = _plain(seed)
+    if isinstance(given, Iterable) and not isinstance(given, _NO_LISTS):
+        seeds = list(given)
+    else:
+        seeds = [given + i for i in range(count)] if _is_integer(given) else [given]
+    if wrong := [s for s in seeds if not _is_integer(s)]:
+        raise VartkError(
+            f"seed {_shown(wrong[0])} is no integer; give one, as in seed=3, or a list of one an image"
+        )
+    if len(seeds) != count:
+        raise VartkError(f"{len(seeds)} seeds for {count} images; give one seed, or one an image")
+    if out_of_range := [s for s in seeds if not 0 <= s < 2**63]:
+        raise VartkError(f"seed {out_of_range[0]} is out of range; it must be from 0 to 2^63 - 1")
+    return [int(s) for s in seeds]
+
+
+def as_dtype(dtype: Any) -> torch.dtype:
+    """Return the type to save weights in; `VartkError` where it is none of real floating-point numbers."""
+    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+        raise VartkError(
+            f"dtype={_shown(dtype)} is no type of weights; give torch.float32, bfloat16 or float16"
+        )
+    return dtype
+
+
+def as_path(path: Any, what: str) -> Path:
+    """Return a path; `VartkError` where it is none, `what` being what it should lead to."""
+    if not isinstance(path, (str, os.PathLike)) or not str(path) or "\0" in str(path):
+        raise VartkError(f"{_shown(path)} is no {what}; give it as a str or a Path")
+    return Path(path)
+
+
+def _plain(value: Any) -> Any:
+    """Return the numbers of a tensor or array as Python's."""
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _is_integral(dtype: torch.dtype) -> bool:
+    return not (dtype.is_floating_point or dtype.is_complex or dtype is torch.bool)
+
+
+def _holds_data(tensor: torch.Tensor) -> bool:
+    return tensor.layout is torch.strided and not tensor.is_meta
+
+
+def _place(tensor: torch.Tensor) -> str:
+    """Return where a tensor is, if that is what is wrong with it."""
+    return "" if _holds_data(tensor) else f" ({tensor.layout}, on {tensor.device})"
+
+
+def _shown(value: Any) -> str:
+    """Return a value, or its type where it would fill the screen."""
+    shown = " ".join(repr(value).split())
+    return shown if len(shown) <= 40 else f"a {type(value).__name__}"
