@@ -143,5 +143,5 @@ def test_a_configuration_extends_it_beside_a_model(vartk, write):
 def test_the_list_says_what_it_is_for(vartk):
     rows = json.loads(vartk("list", "preset", "--json").out)["components"]
     (row,) = (row for row in rows if row["name"] == "preset/fast")
-    assert row["summary"].startswith("of sampling, as preset=fast")
+    assert row["summary"].startswith("a sampling preset (preset=fast)")
     assert plugins().preset("fast").model is None
