@@ -1,0 +1,86 @@
+"""How the result is shown: a row of a table, and a page of Markdown to keep."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+
+import torch
+
+from vartk.environment import environment
+from vartk.tables import markdown_table
+from vartk_registry import counted
+
+from .turns import Result
+
+HEADINGS = (
+    "work",
+    "batch",
+    "original, ms",
+    "lowest to highest",
+    "vartk, ms",
+    "lowest to highest",
+    "speed-up",
+    "memory, original",
+    "memory, vartk",
+    "first call, original",
+    "first call, vartk",
+)
+
+
+def row(work: str, depth: int, batch: int, results: Mapping[str, Result]) -> tuple[str, ...]:
+    """Return the cells of a row, under `HEADINGS`."""
+    original, vartk = results["original"], results["vartk"]
+    failed = original.failure or vartk.failure
+    ratio = "-" if failed else f"{original.spread.median / vartk.spread.median:.2f} x"
+    return (
+        f"{work} d{depth}",
+        str(batch),
+        *_times(original),
+        *_times(vartk),
+        ratio,
+        *(_memory(result) for result in (original, vartk)),
+        *("-" if result.failure else f"{result.first:.2f} s" for result in (original, vartk)),
+    )
+
+
+def page(title: str, command: str, protocol: str, rows: Sequence[Sequence[str]], checkout: str) -> str:
+    """Return a page with the command, what was measured, the table and the machine."""
+    machine = [("vartk, commit", _commit()), ("original, commit", checkout), *environment()]
+    return (
+        f"# {title}\n\n```bash\n{command}\n```\n\n{date.today().isoformat()}. {protocol}\n\n"
+        f"{markdown_table(HEADINGS, rows)}\n## Machine\n\n{markdown_table(('what', 'value'), machine)}"
+    )
+
+
+def _times(result: Result) -> tuple[str, str]:
+    if result.failure:
+        return f"not here: {result.failure}".replace("|", "/"), "-"
+    taken = result.spread
+    return _ms(taken.median), f"{_ms(taken.low)} to {_ms(taken.high)}"
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:,.0f}" if seconds >= 0.1 else f"{seconds * 1000:.1f}"
+
+
+def _memory(result: Result) -> str:
+    return "-" if result.peak is None or result.failure else f"{result.peak / 2**30:.2f} GiB"
+
+
+def _commit() -> str:
+    """Return the commit of this checkout of vartk, as far as git tells it."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=12", "--dirty"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def hardware(device: torch.device) -> str:
+    """Return the name of what computed."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"a CPU with {counted(torch.get_num_threads(), 'thread')}"
