@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -41,6 +42,8 @@ class Original:
     def __init__(self, checkout: Path, size: Size, depth: int, device: torch.device) -> None:
         require_checkout(checkout)
         self.size, self.device = size, device
+        # of its forward pass, at every call
+        warnings.filterwarnings("ignore", message=".*torch.cuda.amp|.*CUDA is not available")
         models = _module(checkout, "models")
         self._amp = _module(checkout, "utils.amp_sc")
         self._groups = _module(checkout, "utils.lr_control")
@@ -67,7 +70,7 @@ class Original:
 
     @torch.no_grad()
     def logits(self, labels: Tensor, codes: Tensor) -> Tensor:
-        """Return the teacher-forced logits [N, L, V] of codes [N, L], in fp32 without TF32."""
+        """Return the teacher-forced logits [N, L, V] of codes [N, L], in fp32."""
         drop, self.var.cond_drop_rate = self.var.cond_drop_rate, 0.0  # it drops labels in evaluation, too
         inputs = self.vae.quantize.idxBl_to_var_input(self._split(codes))
         logits = self.var(labels, inputs)
@@ -79,7 +82,7 @@ class Original:
         labels = self.size.labels(batch, self.device)
 
         def sample() -> Tensor:
-            with _published_settings(benchmark=False), torch.inference_mode(), self._autocast():
+            with torch_settings(tf32=True), torch.inference_mode(), self._autocast():
                 return self.var.autoregressive_infer_cfg(
                     B=batch, label_B=labels, cfg=GUIDANCE, top_k=TOP_K, top_p=TOP_P
                 )
@@ -105,7 +108,7 @@ class Original:
         weight = torch.ones(1, self.size.tokens, device=self.device) / self.size.tokens
 
         def step() -> Tensor:
-            with _published_settings(benchmark=True):
+            with torch_settings(tf32=True, benchmark=True):
                 inputs = self.vae.quantize.idxBl_to_var_input(self._split(codes))
                 with optimizer.amp_ctx:
                     logits = self.var(labels, inputs)
@@ -138,7 +141,9 @@ def require_checkout(folder: Path) -> None:
     for name in ("models/var.py", "models/__init__.py", "utils/amp_sc.py", "utils/lr_control.py", "dist.py"):
         if not (folder / name).is_file():
             lacks = f"it has no {name}" if folder.is_dir() else "there is no such folder"
-            raise VartkError(f"{folder} is no checkout of VAR's published code: {lacks}; clone {URL}")
+            raise VartkError(
+                f"{folder} is no checkout of VAR's published code: {lacks}; clone {URL} and give that folder"
+            )
 
 
 def commit(folder: Path) -> str:
@@ -180,12 +185,12 @@ def _initialisers_restored() -> Iterator[None]:
 
 
 @contextmanager
-def _published_settings(*, benchmark: bool) -> Iterator[None]:
-    """Set torch as its code does for the time being: TF32, and for training cuDNN's search for kernels."""
+def torch_settings(*, tf32: bool, benchmark: bool = False) -> Iterator[None]:
+    """Set torch's process-wide switches for the time being: TF32, and cuDNN's search for kernels."""
     cudnn = torch.backends.cudnn
     before = torch.get_float32_matmul_precision(), cudnn.allow_tf32, cudnn.benchmark
-    torch.set_float32_matmul_precision("high")
-    cudnn.allow_tf32, cudnn.benchmark = True, benchmark
+    torch.set_float32_matmul_precision("high" if tf32 else "highest")
+    cudnn.allow_tf32, cudnn.benchmark = tf32, benchmark
     try:
         yield
     finally:

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import torch
 
+from vartk.bench.memory import MEANING
 from vartk.environment import environment
 from vartk.tables import markdown_table
 from vartk_registry import counted
 
-from .turns import Result
+from .size import GUIDANCE, TOP_K, TOP_P
+from .turns import WARM_UPS, Result
 
 HEADINGS = (
     "work",
@@ -43,6 +45,25 @@ def row(work: str, depth: int, batch: int, results: Mapping[str, Result]) -> tup
         ratio,
         *(_memory(result) for result in (original, vartk)),
         *("-" if result.failure else f"{result.first:.2f} s" for result in (original, vartk)),
+    )
+
+
+def protocol(facts: Sequence[str], runs: int, device: torch.device) -> str:
+    """Return what was measured, in some sentences that end with the facts about each depth."""
+    cuda = device.type == "cuda"
+    sampled, trained = ("fp16", "bf16 with cuDNN's search for kernels") if cuda else ("fp32", "fp32")
+    tf32 = ", and TF32 in the rest" if cuda else ""
+    work = "by this code alone and with its weights" if cuda else "in two calls"
+    return (
+        f"Both codes ran in one process on {device}, in turns, from the same random weights. Times are "
+        f"medians of {counted(runs, 'run')} after {counted(WARM_UPS, 'warm-up')} of each code, with the "
+        f"device synchronised. Sampling goes from labels to float images on the device, with guidance {GUIDANCE}, "
+        f"top-k {TOP_K} and top-p {TOP_P}. The original runs as in its demo, in {sampled}{tf32}. vartk runs "
+        f"`model.stream` with every setting at its default. A training step goes from codes to new weights. "
+        f"The original's step is its forward pass with a dense mask, its loss, clipping and fused AdamW, in "
+        f"{trained}{tf32}. vartk's step is that of its `Trainer`, with the defaults of the preset. The first "
+        f"call of a row contains what must be prepared, such as graphs, compiled code or the optimizer; vartk's "
+        f"comes before the original's. Memory is {MEANING[device.type]}, {work}. {'. '.join(facts)}."
     )
 
 

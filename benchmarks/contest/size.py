@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -41,20 +40,6 @@ class Size:
         """Return random codes [batch, tokens], the same at every call."""
         generator = torch.Generator().manual_seed(0)
         return torch.randint(VOCABULARY, (batch, self.tokens), generator=generator).to(device)
-
-
-class Contestant(Protocol):
-    """One of the codes, with a model on a device."""
-
-    name: str
-
-    def sampler(self, batch: int) -> Any:
-        """Return a function that samples a batch, and returns images [batch, 3, H, W] on the device."""
-        ...
-
-    def trainer(self, batch: int) -> Any:
-        """Return a function that does a training step on codes, and returns its loss."""
-        ...
 
 
 VOCABULARY, LATENT = 4096, 32

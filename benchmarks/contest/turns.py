@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -15,10 +15,22 @@ from torch import Tensor
 from vartk.bench.timing import Spread, finish, spread
 from vartk_registry import VartkError
 
-from .size import Contestant
-
 WARM_UPS = 3
 """Calls before the first that counts; the first of them is the cold one."""
+
+
+class Contestant(Protocol):
+    """One of the codes, with a model on a device."""
+
+    name: str
+
+    def sampler(self, batch: int) -> Callable[[], Tensor]:
+        """Return a function that samples a batch, and returns images [batch, 3, H, W] on the device."""
+        ...
+
+    def trainer(self, batch: int) -> Callable[[], Tensor]:
+        """Return a function that does a training step on codes, and returns its loss."""
+        ...
 
 
 @dataclass(slots=True)
@@ -133,7 +145,7 @@ def prepared(code: Contestant, work: str, batch: int) -> Callable[[], Tensor]:
 
 
 def twice(build: Callable[..., Contestant], arguments: Sequence[Any], work: str, batch: int) -> None:
-    """Build a code and do its work twice: on a CPU the memory of this is measured, in a process of its own."""
+    """Build a code and do its work twice, in a process whose memory is measured."""
     call = prepared(build(*arguments), work, batch)
     call()
     call()
