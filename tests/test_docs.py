@@ -23,7 +23,7 @@ PAGES = [
 ]
 RUN = ("list", "show", "plugins", "config")
 """Commands that finish in no time and touch no file; the others are parsed, and their settings checked."""
-NOT_OURS = ("pip", "pytest", "tar")
+NOT_OURS = ("pip", "pytest", "tar", "git", "python")
 EXCERPT = re.compile(r"# (vartk_hello/\w+\.py|pyproject\.toml)\n")
 """The first line of a block that is quoted from the example."""
 

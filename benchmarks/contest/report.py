@@ -57,13 +57,14 @@ def protocol(facts: Sequence[str], runs: int, device: torch.device) -> str:
     return (
         f"Both codes ran in one process on {device}, in turns, from the same random weights. Times are "
         f"medians of {counted(runs, 'run')} after {counted(WARM_UPS, 'warm-up')} of each code, with the "
-        f"device synchronised. Sampling goes from labels to float images on the device, with guidance {GUIDANCE}, "
-        f"top-k {TOP_K} and top-p {TOP_P}. The original runs as in its demo, in {sampled}{tf32}. vartk runs "
-        f"`model.stream` with every setting at its default. A training step goes from codes to new weights. "
-        f"The original's step is its forward pass with a dense mask, its loss, clipping and fused AdamW, in "
-        f"{trained}{tf32}. vartk's step is that of its `Trainer`, with the defaults of the preset. The first "
-        f"call of a row contains what must be prepared, such as graphs, compiled code or the optimizer; vartk's "
-        f"comes before the original's. Memory is {MEANING[device.type]}, {work}. {'. '.join(facts)}."
+        f"device synchronised. Sampling goes from labels to float images on the device, with guidance "
+        f"{GUIDANCE}, top-k {TOP_K} and top-p {TOP_P}. The original runs as in its demo, in "
+        f"{sampled}{tf32}. vartk runs `model.stream` with every setting at its default. A training step "
+        f"goes from codes to new weights. The original's step is its forward pass with a dense mask, its "
+        f"loss, clipping and fused AdamW, in {trained}{tf32}. vartk's step is that of its `Trainer`, with "
+        f"the defaults of the preset. The first call of a row contains what must be prepared, such as "
+        f"graphs, compiled code or the optimizer; vartk's comes before the original's. Memory is "
+        f"{MEANING[device.type]}, {work}. {'. '.join(facts)}."
     )
 
 
