@@ -105,8 +105,8 @@ def measure(entrants: Sequence[Entrant], work: str, batch: int, runs: int) -> di
         result, device = results[entrant.code.name], entrant.held.device
         if result.failure:
             return
-        try:
-            with entrant.held.counted():
+        with entrant.held.counted():
+            try:
                 finish(device)
                 start = time.perf_counter()
                 if entrant.code.name not in calls:
@@ -117,8 +117,8 @@ def measure(entrants: Sequence[Entrant], work: str, batch: int, runs: int) -> di
                 if len(result.seconds) == 1:
                     _check(made, work, batch)
                 del made
-        except Exception as error:  # out of memory, a compiler that is not there: the others go on
-            result.failure = reason(error)
+            except Exception as error:  # out of memory, a compiler that is not there: the others go on
+                result.failure = reason(error)
 
     for entrant in entrants:
         for _ in range(WARM_UPS):
