@@ -254,3 +254,23 @@ def test_works_in_a_worker(tmp_path):
         collate_fn=lambda examples: examples[0].image.getpixel((0, 0))[0],
     )
     assert list(loader) == [0, 1, 2, 3]
+
+
+def test_a_loop_of_links_shows_no_image_twice(tmp_path, caplog):
+    for number in range(8):
+        save(tmp_path / "red" / f"{number}.png", (number, 0, 0))
+    (tmp_path / "red" / "loop").symlink_to("../red")
+    (tmp_path / "blue").symlink_to("red")
+    splits = [colours(build(tmp_path, split, validation=0.5)) for split in ("train", "validation")]
+    assert sorted(splits[0] + splits[1]) == [(number, 0, 0) for number in range(8)]
+    (record,) = caplog.records
+    assert "2 symbolic links to what is there by another name" in record.getMessage()
+    assert record.getMessage().endswith("without blue, red/loop")
+
+
+def test_a_link_brings_no_validation_image_into_training(tmp_path):
+    save(tmp_path / "train" / "cat" / "1.png", RED)
+    save(tmp_path / "validation" / "cat" / "2.png", BLUE)
+    (tmp_path / "train" / "cat" / "2.png").symlink_to("../../validation/cat/2.png")
+    assert colours(build(tmp_path)) == [RED]
+    assert colours(build(tmp_path, "validation")) == [BLUE]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from vartk_registry import UnknownName, VartkError, counted
+from vartk_registry.folders import warn_of_repeats
 from vartk_registry.images import SkipsDamaged, read_rgb
 from vartk_registry.interfaces import Example
 
@@ -39,8 +40,10 @@ class Folder(SkipsDamaged):
         if not path:
             raise VartkError(f"dataset folder needs path, the folder of the images; {LAYOUTS}")
         self._root = Path(path).expanduser()
-        items, strays = find_items(self._root)
-        super().__init__(strays)
+        found = find_items(self._root)
+        items = found.items
+        warn_of_repeats(f"dataset folder: {self._root}", tuple(found.repeats))
+        super().__init__(found.strays)
         self.classes = sorted({item.label for item in items if item.label}) or ["image"]
         self._labels = {name: label for label, name in enumerate(self.classes)}
         mine = [item for item in items if item.split_of(validation) == split]
