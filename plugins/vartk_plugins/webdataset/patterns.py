@@ -45,7 +45,7 @@ def _matching(pattern: str) -> list[Path]:
 
 
 def _recursive(pattern: Path) -> Iterator[Path]:
-    """Yield what matches a pattern with `**`, where a loop of links does not lead the standard glob astray."""
+    """Yield what matches a pattern with `**`; a loop of links would lead the standard glob astray."""
     at = pattern.parts.index("**")
     for base in map(Path, glob.glob(str(Path(*pattern.parts[:at])))):
         if base.is_dir():
