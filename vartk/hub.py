@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vartk_registry import PresetSpec, VartkError, Weights, suggestion
+from vartk_registry import PresetSpec, VartkError, Weights, require_reachable, shortened, suggestion
 
 from .components import plugins
 
@@ -63,7 +63,8 @@ def find_model(name: str | Path) -> Path:
     preset = plugins().presets.get(str(name))
     if preset is not None and preset.weights is not None:
         return _published(preset, preset.weights)
-    if os.path.isdir(folder):  # which a name that is too long, or a place that is closed, is not
+    require_reachable(folder)
+    if os.path.isdir(folder):
         raise VartkError(f"{folder} is not a model folder: it has no {CONFIG}")
     if os.path.isfile(folder):
         raise VartkError(
@@ -73,7 +74,8 @@ def find_model(name: str | Path) -> Path:
         return _from_hub(str(name))
     published = [p.name for p in plugins().presets.values() if p.model or p.weights]
     raise VartkError(
-        f"no model {str(name)!r}: neither a folder nor a published name{suggestion(str(name), published)}"
+        f"no model {shortened(name)!r}: neither a folder nor a published name"
+        f"{suggestion(str(name), published)}"
     )
 
 

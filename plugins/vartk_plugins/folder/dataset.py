@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from vartk_registry import UnknownName, VartkError, counted
@@ -39,7 +40,7 @@ class Folder(SkipsDamaged):
             raise UnknownName("split of folder", split, ("train", "validation"))
         if not path:
             raise VartkError(f"dataset folder needs path, the folder of the images; {LAYOUTS}")
-        self._root = Path(path).expanduser()
+        self._root = Path(os.path.expanduser(path))
         found = find_items(self._root)
         items = found.items
         warn_of_repeats(f"dataset folder: {self._root}", tuple(found.repeats))

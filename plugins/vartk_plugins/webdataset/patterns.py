@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatch
@@ -25,7 +26,7 @@ def find_shards(patterns: Sequence[str]) -> list[Path]:
 
 def _matching(pattern: str) -> list[Path]:
     found: list[Path] = []
-    for name in _expanded(str(Path(pattern).expanduser())):
+    for name in _expanded(os.path.expanduser(pattern)):
         path = Path(name)
         if path.is_dir():
             matches = _once(name, path.glob("*.tar"))
@@ -67,8 +68,9 @@ def _once(pattern: str, paths: Iterable[Path]) -> list[Path]:
     """Return sorted paths, of those that lead to one file the one without links."""
     files: dict[Path, Path] = {}
     repeats = []
-    for path in sorted(paths, key=lambda path: (path.resolve() != path.absolute(), path)):
-        if files.setdefault(path.resolve(), path) != path:
+    real = {path: Path(os.path.realpath(path)) for path in paths}  # resolve() fails on a loop
+    for path in sorted(real, key=lambda path: (real[path] != path.absolute(), path)):
+        if files.setdefault(real[path], path) != path:
             repeats.append(str(path))
     warn_of_repeats(f"dataset webdataset: {pattern}", tuple(repeats))
     return sorted(files.values())
