@@ -12,14 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vartk_registry import PresetSpec, VartkError, Weights, require_reachable, shortened, suggestion
+from vartk_registry.places import CACHE, cache_folder
 
 from .components import plugins
 
 if TYPE_CHECKING:
     from .engine.model import Model
-
-CACHE = "VARTK_CACHE"
-"""The environment variable that moves the folder of converted models."""
 
 _PATIENCE = 2.5
 """Seconds in which the hub must answer. Its client would try for half a minute."""
@@ -140,7 +138,7 @@ def _published(preset: PresetSpec, weights: Weights) -> Path:
     from .engine.folder import CONFIG
     from .files import refuse_existing
 
-    folder = _cache() / preset.name
+    folder = cache_folder() / preset.name
     if not (folder / CONFIG).is_file():
         with _locked(folder):
             if not (folder / CONFIG).is_file():  # nor has another process made it meanwhile
@@ -268,8 +266,3 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def _cache() -> Path:
-    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "vartk"
-    return Path(os.environ.get(CACHE, default))

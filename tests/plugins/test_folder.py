@@ -129,13 +129,16 @@ def test_held_out_share_is_stable(tmp_path):
 
 def test_files_that_are_no_images_are_named(tmp_path):
     save(tmp_path / "good.png")
+    (tmp_path / "good.png").rename(tmp_path / "good.0001")
     (tmp_path / "text.png").write_text("this is text")
     (tmp_path / "empty.jpg").write_bytes(b"")
     (tmp_path / "read me.txt").write_text("hello")
     dataset = everything(tmp_path)
     reason = "not an image, or of a format that Pillow cannot read"
-    assert dataset.skipped == [f"{name}: {reason}" for name in ("empty.jpg", "read me.txt", "text.png")]
-    assert colours(dataset) == [RED]
+    assert dataset.skipped == [f"read me.txt: {reason}"]
+    assert colours(dataset) == [RED] * 3
+    # what has the name of an image is opened when it is read
+    assert dataset.skipped[1:] == [f"{name}: {reason}" for name in ("empty.jpg", "text.png")]
 
 
 def test_truncated_jpeg_gives_way_to_the_next_image(tmp_path, caplog):
@@ -173,9 +176,12 @@ def test_a_path_is_needed(tmp_path):
 def test_nothing_to_read(tmp_path):
     with pytest.raises(VartkError, match=r"has no images; expected one of"):
         build(tmp_path)
-    (tmp_path / "a.png").write_text("text")
-    with pytest.raises(VartkError, match=r"1 file .* none a readable image:\n  a.png: not an image"):
+    (tmp_path / "a.txt").write_text("text")
+    with pytest.raises(VartkError, match=r"1 file .* none a readable image:\n  a.txt: not an image"):
         everything(tmp_path)
+    (tmp_path / "a.txt").rename(tmp_path / "a.png")
+    with pytest.raises(VartkError, match=r"every image of the dataset is damaged, such as a.png: not an"):
+        everything(tmp_path)[0]
 
 
 def test_split_and_share_are_checked(tmp_path):
