@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from vartk_registry import VartkError
+from vartk_registry import VartkError, shortened
 
 
 @contextmanager
@@ -46,6 +47,8 @@ def whole_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     """
     if not replace:
         refuse_existing(path)
+    if path.is_symlink():  # to an empty folder, say; a folder cannot be renamed to a link
+        path = Path(os.path.realpath(path))
     aside, old = _aside(path), path.with_name(f".{path.name}.old")
     try:
         if old.exists() and not path.exists():  # killed between the two renames below
@@ -68,9 +71,23 @@ def whole_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
 
 
 def refuse_existing(path: Path) -> None:
-    """Raise `VartkError` if there is something at `path`; an empty folder does not count."""
-    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-        raise VartkError(f"{path} exists and is not overwritten; give another --out, or remove it")
+    """Raise `VartkError` if there is something at `path`, or nothing can be written there.
+
+    An empty folder does not count.
+    """
+    try:
+        if os.path.lexists(path) and not (path.is_dir() and not any(path.iterdir())):
+            raise VartkError(f"{path} exists and is not overwritten; give another --out, or remove it")
+        aside = _aside(path.absolute())
+        parent = next(folder for folder in aside.parents if os.path.lexists(folder))
+        parent.stat()  # a link to nothing holds no folders
+        for place in (aside, *(parent / name for name in aside.relative_to(parent).parts)):
+            with suppress(FileNotFoundError):
+                place.lstat()  # which fails if a name is too long, or a part of the path is a file
+        if not os.access(parent, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise VartkError(_cannot_write(path, error)) from error
 
 
 def remove_partial(folder: Path) -> None:
@@ -102,7 +119,7 @@ def load_tensors(path: Path) -> dict[str, torch.Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise VartkError(f"{path} is missing")
     try:
         return load_file(path)
@@ -111,7 +128,8 @@ def load_tensors(path: Path) -> dict[str, torch.Tensor]:
 
 
 def _aside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.partial")
+    whole = path if path.name not in ("", "..") else Path(os.path.realpath(path))
+    return whole.with_name(f".{whole.name}.partial")
 
 
 def _sync(path: Path) -> None:
@@ -123,4 +141,4 @@ def _sync(path: Path) -> None:
 
 
 def _cannot_write(path: Path, error: OSError) -> str:
-    return f"{path} could not be written: {error.strerror or error}; nothing was changed there"
+    return f"{shortened(path)} could not be written: {error.strerror or error}; nothing was changed there"

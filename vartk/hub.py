@@ -5,20 +5,22 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vartk_registry import PresetSpec, VartkError, Weights, suggestion
+from vartk_registry import PresetSpec, VartkError, Weights, require_reachable, shortened, suggestion
+from vartk_registry.places import CACHE, cache_folder
 
 from .components import plugins
 
 if TYPE_CHECKING:
     from .engine.model import Model
 
-CACHE = "VARTK_CACHE"
-"""The environment variable that moves the folder of converted models."""
+_PATIENCE = 2.5
+"""Seconds in which the hub must answer. Its client would try for half a minute."""
 
 _HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
@@ -63,7 +65,8 @@ def find_model(name: str | Path) -> Path:
     preset = plugins().presets.get(str(name))
     if preset is not None and preset.weights is not None:
         return _published(preset, preset.weights)
-    if os.path.isdir(folder):  # which a name that is too long, or a place that is closed, is not
+    require_reachable(folder)
+    if os.path.isdir(folder):
         raise VartkError(f"{folder} is not a model folder: it has no {CONFIG}")
     if os.path.isfile(folder):
         raise VartkError(
@@ -73,7 +76,8 @@ def find_model(name: str | Path) -> Path:
         return _from_hub(str(name))
     published = [p.name for p in plugins().presets.values() if p.model or p.weights]
     raise VartkError(
-        f"no model {str(name)!r}: neither a folder nor a published name{suggestion(str(name), published)}"
+        f"no model {shortened(name)!r}: neither a folder nor a published name"
+        f"{suggestion(str(name), published)}"
     )
 
 
@@ -134,7 +138,7 @@ def _published(preset: PresetSpec, weights: Weights) -> Path:
     from .engine.folder import CONFIG
     from .files import refuse_existing
 
-    folder = _cache() / preset.name
+    folder = cache_folder() / preset.name
     if not (folder / CONFIG).is_file():
         with _locked(folder):
             if not (folder / CONFIG).is_file():  # nor has another process made it meanwhile
@@ -153,9 +157,12 @@ def _fetched(name: str, weights: Weights) -> tuple[Path, Path]:
         f"Download {' and '.join(files)} from https://huggingface.co/{weights.repo}, then type: vartk convert"
         f"{importer} --tokenizer {files[0]} --transformer {files[1]} --out {name}"
     )
-    with _explained(f"the weights of {name} cannot be downloaded", advice):
+    silent = _silence()
+    with _explained(f"the weights of {name} cannot be downloaded", advice, silent):
+        # hf_hub_download asks the hub even where it may not download
+        get = _downloaded_before if silent else hf_hub_download
         # the hub's links resolved, for a damaged file must be deleted where it really is
-        tokenizer, transformer = (Path(hf_hub_download(weights.repo, file)).resolve() for file in files)
+        tokenizer, transformer = (Path(get(weights.repo, file)).resolve() for file in files)
     for file, path in zip(files, (tokenizer, transformer), strict=True):
         _check_digest(file, path, weights.sha256.get(file))
     return tokenizer, transformer
@@ -179,23 +186,67 @@ def _from_hub(name: str) -> Path:
 
     from .engine.folder import CARD, CONFIG, TOKENIZER, TRANSFORMER
 
-    with _explained(f"there is no folder {name}, and no such model can be had from the hub"):
-        folder = Path(snapshot_download(name, allow_patterns=[CONFIG, TOKENIZER, TRANSFORMER, CARD]))
+    silent = _silence()
+    advice = (
+        "Check the name, or, on a machine that reaches the hub, type: "
+        f"hf download {name} --local-dir FOLDER, and give that folder instead of the name"
+    )
+    with _explained(f"there is no folder {name}, and no such model can be had from the hub", advice, silent):
+        files = [CONFIG, TOKENIZER, TRANSFORMER, CARD]
+        folder = Path(snapshot_download(name, allow_patterns=files, local_files_only=bool(silent)))
     if not (folder / CONFIG).is_file():
         raise VartkError(f"{name} of the hub is not a vartk model: it has no {CONFIG}")
     return folder
 
 
+def _downloaded_before(repo: str, file: str) -> str:
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(repo, file)
+    if not isinstance(found, str):
+        raise FileNotFoundError(file)
+    return found
+
+
+def _silence() -> str:
+    """Return why the hub cannot be asked, or an empty string if it answers, or is not to be asked."""
+    from huggingface_hub import constants
+    from huggingface_hub.utils import get_session
+
+    if constants.HF_HUB_OFFLINE:
+        return ""
+    found: list[str] = []
+
+    def ask() -> None:
+        try:
+            get_session().head(constants.ENDPOINT, timeout=_PATIENCE)
+            found.append("")
+        except Exception as error:  # of the HTTP library that the hub's client uses: not always the same
+            found.append(_first_line(error))
+
+    # a thread, since no timeout of the library covers the look-up of the name too
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(_PATIENCE)
+    why = found[0] if found else f"no answer in {_PATIENCE:g} s"
+    return why and (
+        f"{constants.ENDPOINT} cannot be reached ({why}), and it is not among the files that were downloaded "
+        "before. Check the network, or set HF_ENDPOINT to a mirror of the hub."
+    )
+
+
 @contextmanager
-def _explained(problem: str, advice: str = "") -> Iterator[None]:
-    """Turn whatever goes wrong in a download into a `VartkError`."""
+def _explained(problem: str, advice: str, silence: str) -> Iterator[None]:
+    """Turn whatever goes wrong in a download into a `VartkError`; `silence` is what `_silence` returned."""
     try:
         yield
-    except Exception as error:  # of the HTTP library that the hub's client uses, which is not always the same
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise VartkError(
-            f"{problem}: {reason}{'.' * (not reason.endswith('.'))} {advice}".rstrip()
-        ) from error
+    except Exception as error:  # see `_silence`
+        reason = silence or _first_line(error)
+        raise VartkError(f"{problem}: {reason}{'.' * (not reason.endswith('.'))} {advice}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 @contextmanager
@@ -215,8 +266,3 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def _cache() -> Path:
-    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "vartk"
-    return Path(os.environ.get(CACHE, default))

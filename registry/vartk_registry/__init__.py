@@ -8,6 +8,9 @@ from .errors import (
     Unsupported,
     VartkError,
     counted,
+    refusal,
+    require_reachable,
+    shortened,
     suggestion,
 )
 from .hooks import hookimpl, hookspec
@@ -40,5 +43,8 @@ __all__ = [
     "hookimpl",
     "hookspec",
     "param",
+    "refusal",
+    "require_reachable",
+    "shortened",
     "suggestion",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable
 
 
@@ -36,6 +37,27 @@ def suggestion(name: str, valid: Iterable[str]) -> str:
     near = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.5)
     hint = f"; did you mean {folded[near[0]]!r}?" if near else "."
     return f"{hint} Valid: {', '.join(names)}" if names else f"{hint} There are none."
+
+
+def refusal(error: OSError) -> str:
+    """Return on one line which path the operating system refuses, and why."""
+    return f"the path {shortened(error.filename)!r} cannot be used: {error.strerror}"
+
+
+def require_reachable(path: str | os.PathLike[str]) -> None:
+    """Raise `VartkError` if the operating system refuses even to say whether there is something at a path."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a NUL byte, in no file's name
+        pass
+    except OSError as error:
+        raise VartkError(f"{refusal(error)}; give another one") from error
+
+
+def shortened(path: object) -> str:
+    """Return a path as messages show it: the start and the end of a long one, on one line."""
+    text = " ".join(str(path).split())
+    return text if len(text) <= 160 else f"{text[:80]}...{text[-40:]}"
 
 
 def counted(number: int, noun: str) -> str:

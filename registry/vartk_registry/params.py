@@ -77,7 +77,7 @@ def merge_params(config: type | None, params: Mapping[str, Any], owner: str) -> 
             continue
         if OmegaConf.is_missing(merged, field.name):
             problems[field.name] = _required(field)
-        elif text := _out_of_range(field, plain[field.name]):
+        elif text := _what_is_wrong(field, plain[field.name]):
             problems[field.name] = text
     if problems:
         raise ParamErrors(owner, problems)
@@ -96,13 +96,15 @@ def _required(field: dataclasses.Field[Any]) -> str:
     return f"{field.name} must be given" + (f": {help}" if help else "")
 
 
-def _out_of_range(field: dataclasses.Field[Any], value: Any) -> str:
+def _what_is_wrong(field: dataclasses.Field[Any], value: Any) -> str:
     """Return what is wrong with a value, or with the first wrong one of a list."""
     rule = field.metadata
     for index, item in enumerate(value) if isinstance(value, (list, tuple)) else ((None, value),):
         where = field.name if index is None else f"{field.name}[{index}]"
         if item is None:
             continue
+        if isinstance(item, str) and "\0" in item:
+            return f"{where}={item!r} holds a NUL byte, which no name and no path can; leave it out"
         if (choices := rule.get("choices")) is not None and item not in choices:
             return f"{where}={item!r}{suggestion(str(item), map(str, choices))}"
         if any(

@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from .errors import MissingRequirement, PluginError, UnknownName, VartkError
+from .errors import MissingRequirement, PluginError, UnknownName, VartkError, refusal
 from .kinds import KINDS
 from .params import merge_params
 from .spec import ComponentSpec
@@ -93,12 +93,18 @@ class Registry:
         Raises:
             UnknownName, ParamErrors: as `find` and `params`.
             MissingRequirement: a library it needs is not installed.
+            VartkError: the operating system refuses a path among the parameters; errors of the component.
         """
         spec = self.find(kind, name)
         arguments = self.params(kind, name, params)
         self.require(spec)
         target: Callable[..., Any] = self._attribute(spec, spec.target)
-        built = target(**arguments, **runtime)
+        try:
+            built = target(**arguments, **runtime)
+        except OSError as error:
+            if error.filename is None:
+                raise
+            raise VartkError(f"{kind} {spec.name}: {refusal(error)}; give another one") from error
         interface = self._attribute(spec, KINDS[kind].interface)
         lacking = [m for m in _members(interface) if not hasattr(built, m)]
         if lacking:

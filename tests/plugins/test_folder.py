@@ -129,13 +129,16 @@ def test_held_out_share_is_stable(tmp_path):
 
 def test_files_that_are_no_images_are_named(tmp_path):
     save(tmp_path / "good.png")
+    (tmp_path / "good.png").rename(tmp_path / "good.0001")
     (tmp_path / "text.png").write_text("this is text")
     (tmp_path / "empty.jpg").write_bytes(b"")
     (tmp_path / "read me.txt").write_text("hello")
     dataset = everything(tmp_path)
     reason = "not an image, or of a format that Pillow cannot read"
-    assert dataset.skipped == [f"{name}: {reason}" for name in ("empty.jpg", "read me.txt", "text.png")]
-    assert colours(dataset) == [RED]
+    assert dataset.skipped == [f"read me.txt: {reason}"]
+    assert colours(dataset) == [RED] * 3
+    # what has the name of an image is opened when it is read
+    assert dataset.skipped[1:] == [f"{name}: {reason}" for name in ("empty.jpg", "text.png")]
 
 
 def test_truncated_jpeg_gives_way_to_the_next_image(tmp_path, caplog):
@@ -173,9 +176,12 @@ def test_a_path_is_needed(tmp_path):
 def test_nothing_to_read(tmp_path):
     with pytest.raises(VartkError, match=r"has no images; expected one of"):
         build(tmp_path)
-    (tmp_path / "a.png").write_text("text")
-    with pytest.raises(VartkError, match=r"1 file .* none a readable image:\n  a.png: not an image"):
+    (tmp_path / "a.txt").write_text("text")
+    with pytest.raises(VartkError, match=r"1 file .* none a readable image:\n  a.txt: not an image"):
         everything(tmp_path)
+    (tmp_path / "a.txt").rename(tmp_path / "a.png")
+    with pytest.raises(VartkError, match=r"every image of the dataset is damaged, such as a.png: not an"):
+        everything(tmp_path)[0]
 
 
 def test_split_and_share_are_checked(tmp_path):
@@ -254,3 +260,23 @@ def test_works_in_a_worker(tmp_path):
         collate_fn=lambda examples: examples[0].image.getpixel((0, 0))[0],
     )
     assert list(loader) == [0, 1, 2, 3]
+
+
+def test_a_loop_of_links_shows_no_image_twice(tmp_path, caplog):
+    for number in range(8):
+        save(tmp_path / "red" / f"{number}.png", (number, 0, 0))
+    (tmp_path / "red" / "loop").symlink_to("../red")
+    (tmp_path / "blue").symlink_to("red")
+    splits = [colours(build(tmp_path, split, validation=0.5)) for split in ("train", "validation")]
+    assert sorted(splits[0] + splits[1]) == [(number, 0, 0) for number in range(8)]
+    (record,) = caplog.records
+    assert "2 symbolic links to what is there by another name" in record.getMessage()
+    assert record.getMessage().endswith("without blue, red/loop")
+
+
+def test_a_link_brings_no_validation_image_into_training(tmp_path):
+    save(tmp_path / "train" / "cat" / "1.png", RED)
+    save(tmp_path / "validation" / "cat" / "2.png", BLUE)
+    (tmp_path / "train" / "cat" / "2.png").symlink_to("../../validation/cat/2.png")
+    assert colours(build(tmp_path)) == [RED]
+    assert colours(build(tmp_path, "validation")) == [BLUE]

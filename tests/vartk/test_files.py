@@ -170,3 +170,40 @@ def test_files_of_another_kind(tmp_path, content):
 def test_a_missing_file(tmp_path):
     with pytest.raises(VartkError, match="x is missing"):
         load_tensors(tmp_path / "x")
+
+
+LONG = "a" * 400
+
+
+def refused_places(tmp_path):
+    """Return places where nothing can be written, each with what the operating system says of it."""
+    (tmp_path / "file").write_text("mine")
+    for name, target in (("loop", "loop"), ("gone", "nowhere")):
+        (tmp_path / name).symlink_to(target)
+    return {
+        LONG: "File name too long",
+        "a" * 250: "File name too long",  # no room for what the partial file adds
+        f"new/{LONG}": "File name too long",
+        "file/x": "Not a directory",
+        "loop": "exists and is not overwritten",
+        "loop/x": "Too many levels of symbolic links",
+        "gone/x": "No such file or directory",
+    }
+
+
+def test_places_where_nothing_can_be_written_are_refused_before_the_work(tmp_path):
+    for place, reason in refused_places(tmp_path).items():
+        before = names(tmp_path)
+        with pytest.raises(VartkError, match=reason) as raised:
+            refuse_existing(tmp_path / place)
+        assert len(str(raised.value)) < 300
+        assert names(tmp_path) == before
+
+
+def test_a_link_to_an_empty_folder_is_filled(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "made").symlink_to("disk")
+    with whole_folder(tmp_path / "made") as aside:
+        (aside / "file").write_text("new")
+    assert names(tmp_path / "disk") == ["file"]
+    assert names(tmp_path) == ["disk", "made"]

@@ -373,6 +373,13 @@ def test_a_model_folder_of_the_hub(place, hub):
     assert absent.startswith("there is no folder acme/nothing, and no such model can be had from the hub: ")
 
 
+def test_what_was_downloaded_before_is_used_without_a_network(place, hub):
+    names = ("acme/model", "acme-good")
+    before = finish(start(place, sample(*names), hub.url))
+    (place / "cache").rename(place / "converted")
+    assert finish(start(place, sample(*names))) == before
+
+
 def test_a_cache_that_cannot_be_used_names_the_variable(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("VARTK_CACHE", str(tmp_path / "file"))

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from vartk_registry import UnknownName, VartkError
+from vartk_registry import UnknownName, VartkError, refusal
 
 from ..components import plugins
 from ..engine.allocation import keep_freed_memory
@@ -38,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code: 2 for a user's mistake, 130 for Ctrl-C."""
     words = sys.argv[1:] if arguments is None else list(arguments)
     try:
+        if wrong := [word for word in words if "\0" in word]:
+            raise VartkError(f"{wrong[0]!r} holds a NUL byte, which no name and no path can; leave it out")
         code = _run(words)
         sys.stdout.flush()
         return code
@@ -50,6 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `vartk list | head`: the rest of the output has nowhere to go
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        if error.filename is None:
+            raise
+        terminal.error(f"{refusal(error)}; give another one")
+        return 2
 
 
 def _run(words: list[str]) -> int:

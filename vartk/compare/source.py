@@ -6,6 +6,7 @@ Random weights show speed and memory at any size, where no model has been traine
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +85,7 @@ class Source:
 
 def is_configuration(name: str) -> bool:
     """Return whether a name is that of a preset or a YAML file, and of no model that is here."""
-    is_file = Path(name).suffix in (".yaml", ".yml") and Path(name).is_file()
+    is_file = Path(name).suffix in (".yaml", ".yml") and os.path.isfile(name)
     return local_model(name) is None and (is_file or name in plugins().presets)
 
 

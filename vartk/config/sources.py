@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vartk_registry import Plugins, VartkError, suggestion
+from vartk_registry import Plugins, VartkError, require_reachable, shortened, suggestion
 
 from .compose import Layer
 
@@ -75,15 +76,17 @@ def _layers(name: str, plugins: Plugins, seen: tuple[str, ...] = ()) -> list[Lay
     if name in seen:
         raise VartkError(f"configurations extend each other in a circle: {' -> '.join((*seen, name))}")
     path = Path(name)
-    if path.is_dir():
+    if os.path.isdir(path):
         path /= "config.yaml"
-    if path.suffix in (".yaml", ".yml") and path.is_file():
+    if path.suffix in (".yaml", ".yml") and os.path.isfile(path):
         source = str(path)
     elif name in plugins.presets:
         source, path = f"preset {name}", plugins.presets[name].path
     else:
+        require_reachable(path)
         raise VartkError(
-            f"no configuration {name!r}: neither a YAML file nor a preset{suggestion(name, plugins.presets)}"
+            f"no configuration {shortened(name)!r}: neither a YAML file nor a preset"
+            f"{suggestion(name, plugins.presets)}"
         )
     values = read_yaml(path)
     extends = values.pop("extends", [])
@@ -123,7 +126,7 @@ def parse_overrides(overrides: Iterable[str], source: str = "command line") -> L
             raise VartkError(f"{override!r} is not a setting; write key=value, as in guidance.scale=3")
         try:
             value = OmegaConf.to_container(OmegaConf.create(f"value: {text}"))["value"]  # type: ignore[index,call-overload]
-        except YAMLError as error:
+        except (YAMLError, UnicodeEncodeError) as error:
             raise VartkError(f"{override!r}: {text!r} is not a valid YAML value") from error
         tree = _put(tree, key, value)
     return Layer(source, tree)

@@ -13,6 +13,7 @@ from ..components import plugins
 from ..config import Config, Layer, compose, load_layers
 from ..engine.folder import load_model
 from ..engine.model import Model
+from ..engine.recipes import open_datasets
 from ..engine.training import Reporter, Run
 from ..files import refuse_existing, whole_file
 from ..hub import load
@@ -55,8 +56,9 @@ def run_demo(
 
     Returns where everything is, and the numbers of the report.
     """
-    compose(Config, [*load_layers("demo", plugins()), overrides], plugins())  # mistakes come out now
+    config = compose(Config, [*load_layers("demo", plugins()), overrides], plugins()).config
     refuse_existing(out)
+    open_datasets(config, lambda line: None)  # so mistakes come out before anything is written
     embedded = out / f"{EMBEDDED}.png"
     show_embedded(embedded, device=device)
     event(f"{EMBEDDED}, the model in the box, drew {embedded}.")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from vartk_registry import UnknownName, VartkError, counted
+from vartk_registry.folders import warn_of_repeats
 from vartk_registry.images import SkipsDamaged, read_rgb
 from vartk_registry.interfaces import Example
 
 from .headers import header_errors
-from .items import LAYOUTS, Item
-from .layout import find_items
+from .items import LAYOUTS
+from .kept import listing_of
 
 
 class Folder(SkipsDamaged):
@@ -19,9 +21,9 @@ class Folder(SkipsDamaged):
     Classes are the names of the sub-folders or labels, sorted as text; without any there is one,
     "image". Both splits have the same classes.
 
-    Files are opened at construction as far as their headers, which takes minutes, not hours, for a
-    million of them; what is no image by its header is left out and named in `skipped`. An image
-    that turns out damaged only when its pixels are decoded, such as a truncated JPEG, gives way to
+    The list of files is kept in vartk's cache folder until the folder changes. At construction only
+    files without the ending of an image format are opened, as far as their headers; what is no image
+    is left out and named in `skipped`. An image that cannot be read when it is asked for gives way to
     the next one of the split.
 
     Args:
@@ -30,7 +32,7 @@ class Folder(SkipsDamaged):
         split: "train" or "validation".
 
     Raises:
-        VartkError: no such folder, no readable image, an empty split, or mistakes in its metadata.
+        VartkError: no such folder, no image, an empty split, or mistakes in its metadata.
     """
 
     def __init__(self, *, path: str, validation: float, split: str) -> None:
@@ -38,19 +40,17 @@ class Folder(SkipsDamaged):
             raise UnknownName("split of folder", split, ("train", "validation"))
         if not path:
             raise VartkError(f"dataset folder needs path, the folder of the images; {LAYOUTS}")
-        self._root = Path(path).expanduser()
-        items, strays = find_items(self._root)
-        super().__init__(strays)
+        self._root = Path(os.path.expanduser(path))
+        found = listing_of(self._root)
+        items = found.items
+        warn_of_repeats(f"dataset folder: {self._root}", tuple(found.repeats))
+        super().__init__(found.strays)
         self.classes = sorted({item.label for item in items if item.label}) or ["image"]
         self._labels = {name: label for label, name in enumerate(self.classes)}
         mine = [item for item in items if item.split_of(validation) == split]
-        self._items: list[Item] = []
-        errors = header_errors([self._root / item.name for item in mine])
-        for item, error in zip(mine, errors, strict=True):
-            if error:
-                self.skipped.append(f"{item.name}: {error}")
-            else:
-                self._items.append(item)
+        errors = header_errors(self._root, [item.name for item in mine])
+        self.skipped += [f"{name}: {error}" for name, error in errors.items()]
+        self._items = [item for item in mine if item.name not in errors]
         if not self._items and not (split == "validation" and validation == 0):
             raise VartkError(self._why_empty(split, len(items), len(mine), validation))
 

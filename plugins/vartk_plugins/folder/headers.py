@@ -1,7 +1,8 @@
-"""Finds the files that are no images, by their headers."""
+"""Finds the files that are no images, without opening those whose names say what they are."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
@@ -13,15 +14,21 @@ from vartk_registry.images import why_unreadable
 _THREADS = 8
 
 
-def header_errors(paths: Sequence[Path]) -> list[str]:
-    """Return why each file is no image by its header, "" where it is one.
+def header_errors(root: Path, names: Sequence[str]) -> dict[str, str]:
+    """Return why files are no images by their headers; a file with an image's ending is not opened.
 
     Threads hide the latency of network disks.
+
+    Args:
+        names: relative to `root`.
     """
     # Pillow's lazy loading of its formats is not thread-safe
     Image.init()
+    endings = {ending for ending, kind in Image.registered_extensions().items() if kind in Image.OPEN}
+    doubtful = [name for name in names if os.path.splitext(name)[1].lower() not in endings]
     with ThreadPool(_THREADS) as pool:
-        return list(pool.imap(_header_error, paths, chunksize=64))
+        errors = pool.imap(_header_error, (root / name for name in doubtful), chunksize=64)
+        return {name: error for name, error in zip(doubtful, errors, strict=True) if error}
 
 
 def _header_error(path: Path) -> str:

@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from vartk_registry import VartkError
+from vartk_registry import VartkError, require_reachable
 
 _HEADS = (b"PK", b"\x80")
 """How PyTorch's files begin: as zip archives, or before release 1.6 as pickles."""
@@ -27,6 +27,7 @@ def read_file(path: Path) -> Any:
     Raises:
         VartkError: the file or a shard is missing, truncated, unsafe, or of another kind.
     """
+    require_reachable(path)
     if not path.is_file():
         raise VartkError(f"there is no file {path}")
     head = _head(path)

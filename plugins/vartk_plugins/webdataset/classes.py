@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ def read_class_names(classes: str | list[str]) -> list[str]:
     if not isinstance(classes, str):
         return classes
     try:
-        lines = Path(classes).expanduser().read_text(encoding="utf-8").splitlines()
+        lines = Path(os.path.expanduser(classes)).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise VartkError(
             f"dataset webdataset: classes={classes!r} cannot be read ({error}); "

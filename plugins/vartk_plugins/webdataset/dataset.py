@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from itertools import accumulate, chain
@@ -99,7 +100,7 @@ def _refuse_repeats(paths: Mapping[str, Sequence[Path]]) -> None:
     found: dict[Path, tuple[str, Path]] = {}
     for split, shards in paths.items():
         for path in shards:
-            file = path.resolve()
+            file = Path(os.path.realpath(path))
             if file in found:
                 before, name = found[file]
                 what = f"{path} is" if name == path else f"{path} is {name}, and so"

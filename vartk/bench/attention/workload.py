@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -10,7 +11,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from vartk_registry import MaskSpec, Registry, VartkError, param, suggestion
+from vartk_registry import MaskSpec, Registry, VartkError, param, require_reachable, shortened, suggestion
 from vartk_registry.interfaces import AttentionRequest
 from vartk_registry.params import merge_params
 
@@ -94,12 +95,13 @@ def shipped() -> list[str]:
 
 def _find(name: str) -> Path:
     path = Path(name)
-    if path.suffix in (".yaml", ".yml") and path.is_file():
+    if path.suffix in (".yaml", ".yml") and os.path.isfile(path):
         return path
     if name in shipped():
         return SHIPPED / f"{name}.yaml"
+    require_reachable(path)
     raise VartkError(
-        f"no workload {name!r}: neither a YAML file nor vartk's own{suggestion(name, shipped())}"
+        f"no workload {shortened(name)!r}: neither a YAML file nor vartk's own{suggestion(name, shipped())}"
     )
 
 
