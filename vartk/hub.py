@@ -25,12 +25,12 @@ _PATIENCE = 2.5
 _HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 
-def load(name: str | Path, *, device: Any = "cpu", **sampling: Any) -> Model:
+def load(name: str | Path, *, device: Any = "auto", **sampling: Any) -> Model:
     """Return a model in evaluation mode and float32.
 
     Args:
         name: a folder or a published name (see `find_model`).
-        device: where to put it ("cpu", "cuda", a `torch.device`).
+        device: where to put it ("cpu", "cuda", a `torch.device`); "auto" takes the GPU if there is one.
         sampling: defaults for `Model.sample`, by the same names: `attention="sdpa"`, `guidance=3`, ...
 
     Raises:

@@ -83,7 +83,11 @@ def add_out(parser: argparse.ArgumentParser, what: str) -> None:
 
 def add_device(parser: argparse.ArgumentParser) -> None:
     """Add --device."""
-    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
+    parser.add_argument(
+        "--device",
+        default="auto",
+        help="auto, cpu, cuda or cuda:N; auto takes the GPU if there is one (default: auto)",
+    )
 
 
 def whole_number(low: int, high: int) -> Callable[[str], int]:
