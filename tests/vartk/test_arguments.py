@@ -216,7 +216,7 @@ def test_names_that_are_no_path(model, name):
 
 
 def test_a_name_that_is_too_long_for_a_file():
-    with pytest.raises(VartkError, match="the path 'xxx.* cannot be used: File name too long"):
+    with pytest.raises(VartkError, match=r"the path 'xxx.* cannot be used: File name too long"):
         package.load("x" * 300)
 
 
