@@ -22,7 +22,7 @@ from contest.toolkit import Toolkit
 from contest.turns import Entrant, Held, Result
 
 from vartk.bench.memory import Failed, peak_memory
-from vartk.cli.arguments import chosen, whole_number
+from vartk.cli.arguments import add_device, chosen, whole_number
 from vartk.engine.allocation import keep_freed_memory
 from vartk.engine.device import as_device
 from vartk.files import refuse_existing, whole_file
@@ -48,9 +48,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     made = argparse.ArgumentParser(description="Time the published code of VAR and vartk in turns.")
     made.add_argument("--original", type=Path, required=True, metavar="CHECKOUT", help="folder of VAR's code")
-    made.add_argument(
-        "--device", default="auto", help="cpu, cuda or cuda:N (default: cuda if there is one, else cpu)"
-    )
+    add_device(made)
     made.add_argument("--depth", default="16", metavar="A,B", help="depths of the transformer (default: 16)")
     made.add_argument(
         "--batch", default="1,8,64", metavar="A,B", help="batches of sampling (default: 1,8,64)"
@@ -74,8 +72,7 @@ def run(arguments: argparse.Namespace) -> None:
         VartkError: a wrong argument, or the two codes do not compute the same.
     """
     original.require_checkout(arguments.original)
-    cuda = torch.cuda.is_available()
-    device = as_device(("cuda" if cuda else "cpu") if arguments.device == "auto" else arguments.device)
+    device = as_device(arguments.device)
     named = chosen("work", arguments.work, WORKS)
     works = [work for work in WORKS if work in named]  # training changes what would be sampled from
     depths, batches = numbers("depth", arguments.depth), numbers("batch", arguments.batch)
@@ -93,7 +90,7 @@ def run(arguments: argparse.Namespace) -> None:
     print(protocol)
     if arguments.out is not None:
         title = f"vartk and the published code of VAR on {report.hardware(device)}"
-        text = report.page(title, _command(arguments), protocol, rows, original.commit(arguments.original))
+        text = report.page(title, _command(arguments), protocol, rows, report.commit(arguments.original))
         with whole_file(arguments.out) as aside:
             aside.write_text(text)
 

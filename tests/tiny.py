@@ -140,3 +140,20 @@ class Quiet:
 
     def event(self, text: str) -> None:
         self.events.append(text)
+
+
+class Crash(Exception):
+    """What a run dies of."""
+
+
+class Crashing(Quiet):
+    """A reporter with which a run dies at a step."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__()
+        self.at = at
+
+    def step(self, step: int, values: Any) -> None:
+        super().step(step, values)
+        if step == self.at:
+            raise Crash

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -144,17 +143,6 @@ def require_checkout(folder: Path) -> None:
             raise VartkError(
                 f"{folder} is no checkout of VAR's published code: {lacks}; clone {URL} and give that folder"
             )
-
-
-def commit(folder: Path) -> str:
-    """Return the commit of a checkout, as far as git tells it."""
-    if not (folder / ".git").exists():  # git would tell of a repository around it
-        return "unknown"
-    command = ["git", "-C", str(folder), "describe", "--always", "--abbrev=12", "--dirty"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
 
 
 def _module(checkout: Path, name: str) -> ModuleType:

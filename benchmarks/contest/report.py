@@ -70,7 +70,11 @@ def protocol(facts: Sequence[str], runs: int, device: torch.device) -> str:
 
 def page(title: str, command: str, protocol: str, rows: Sequence[Sequence[str]], checkout: str) -> str:
     """Return a page with the command, what was measured, the table and the machine."""
-    machine = [("vartk, commit", _commit()), ("original, commit", checkout), *environment()]
+    machine = [
+        ("vartk, commit", commit(Path(__file__).parents[2])),
+        ("original, commit", checkout),
+        *environment(),
+    ]
     return (
         f"# {title}\n\n```bash\n{command}\n```\n\n{date.today().isoformat()}. {protocol}\n\n"
         f"{markdown_table(HEADINGS, rows)}\n## Machine\n\n{markdown_table(('what', 'value'), machine)}"
@@ -92,9 +96,11 @@ def _memory(result: Result) -> str:
     return "-" if result.peak is None or result.failure else f"{result.peak / 2**30:.2f} GiB"
 
 
-def _commit() -> str:
-    """Return the commit of this checkout of vartk, as far as git tells it."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=12", "--dirty"]
+def commit(folder: Path) -> str:
+    """Return the commit of a checkout, as far as git tells it."""
+    if not (folder / ".git").exists():  # git would tell of a repository around it
+        return "unknown"
+    command = ["git", "-C", str(folder), "describe", "--always", "--abbrev=12", "--dirty"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):

@@ -40,8 +40,8 @@ def suggestion(name: str, valid: Iterable[str]) -> str:
 
 
 def refusal(error: OSError) -> str:
-    """Return on one line which path the operating system refuses, and why."""
-    return f"the path {shortened(error.filename)!r} cannot be used: {error.strerror}"
+    """Return on one line which path the operating system refuses, why, and what to do."""
+    return f"the path {shortened(error.filename)!r} cannot be used: {error.strerror}; give another one"
 
 
 def require_reachable(path: str | os.PathLike[str]) -> None:
@@ -51,7 +51,7 @@ def require_reachable(path: str | os.PathLike[str]) -> None:
     except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a NUL byte, in no file's name
         pass
     except OSError as error:
-        raise VartkError(f"{refusal(error)}; give another one") from error
+        raise VartkError(refusal(error)) from error
 
 
 def shortened(path: object) -> str:

@@ -104,7 +104,7 @@ class Registry:
         except OSError as error:
             if error.filename is None:
                 raise
-            raise VartkError(f"{kind} {spec.name}: {refusal(error)}; give another one") from error
+            raise VartkError(f"{kind} {spec.name}: {refusal(error)}") from error
         interface = self._attribute(spec, KINDS[kind].interface)
         lacking = [m for m in _members(interface) if not hasattr(built, m)]
         if lacking:

@@ -7,7 +7,7 @@ import time
 
 import pytest
 import torch
-from tiny import Quiet, images_folder, tiny_composed
+from tiny import Crash, Crashing, Quiet, images_folder, tiny_composed
 
 from vartk.components import plugins
 from vartk.engine.recipes import train_tokenizer
@@ -64,23 +64,6 @@ def vartk_components():
         )
     ]
 """
-
-
-class Crash(Exception):
-    pass
-
-
-class Crashing(Quiet):
-    """A reporter with which a run dies at a step."""
-
-    def __init__(self, at):
-        super().__init__()
-        self.at = at
-
-    def step(self, step, values):
-        super().step(step, values)
-        if step == self.at:
-            raise Crash
 
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.filename is None:
             raise
-        terminal.error(f"{refusal(error)}; give another one")
+        terminal.error(refusal(error))
         return 2
 
 

@@ -38,5 +38,8 @@ def _best() -> torch.device:
     """Return the GPU, and say so once, or the CPU."""
     if not torch.cuda.is_available():
         return torch.device("cpu")
-    log.warning("running on %s; device=cpu keeps vartk on the CPU", torch.cuda.get_device_name())
+    log.warning(
+        "running on %s; --device cpu, or device='cpu' in Python, keeps vartk on the CPU",
+        torch.cuda.get_device_name(),
+    )
     return torch.device("cuda")

@@ -1,7 +1,6 @@
 """vartk compare on a configuration: random weights, at any size, and nothing about real images."""
 
 import json
-import pickle
 
 import pytest
 import tiny
@@ -9,12 +8,12 @@ import torch
 from omegaconf import OmegaConf
 
 from vartk.bench.model import read_model
-from vartk.compare import Kept, comparison
+from vartk.compare import Kept
 from vartk.compare.source import is_configuration
 from vartk.config import plain
 from vartk.engine.folder import save_model
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "memory_here")
 
 LARGER = ["image_size=32", "schedule={name: custom, grids: [1, 2, 4, 8]}", "sampling.sampler.top_k=6"]
 """Settings that make another model of the tiny configuration."""
@@ -26,18 +25,6 @@ def config(tmp_path_factory):
     path = tmp_path_factory.mktemp("configs") / "tiny.yaml"
     path.write_text(OmegaConf.to_yaml(plain(tiny.tiny_config())))
     return str(path)
-
-
-@pytest.fixture(autouse=True)
-def _memory_here(monkeypatch):
-    """Do the work of measuring memory here, as another process would get it."""
-
-    def here(device, work, *arguments):
-        again, arguments = pickle.loads(pickle.dumps((work, arguments)))
-        again(*arguments)
-        return 2**30
-
-    monkeypatch.setattr(comparison, "peak_memory", here)
 
 
 @pytest.fixture

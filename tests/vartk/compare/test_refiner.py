@@ -1,7 +1,6 @@
 """vartk compare with a refiner: a way in which another model draws the last scales."""
 
 import json
-import pickle
 
 import pytest
 import torch
@@ -10,11 +9,11 @@ from tiny import tiny_config, tiny_model
 
 import vartk as package
 from vartk.bench.model import read_model
-from vartk.compare import comparison, parse_ways
+from vartk.compare import parse_ways
 from vartk.config import Layer, plain
 from vartk.engine.folder import save_model
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "memory_here")
 
 SMALL = {"transformer.depth": 1, "transformer.width": 16}
 LABELS = [0, 1, 2]
@@ -35,18 +34,6 @@ def models(tmp_path_factory):
     save_model(smaller(), folder / "small")
     save_model(tiny_model(1), folder / "other")
     return folder
-
-
-@pytest.fixture(autouse=True)
-def _memory_here(monkeypatch):
-    """Do the work of measuring memory here, as another process would get it."""
-
-    def here(device, work, *arguments):
-        again, arguments = pickle.loads(pickle.dumps((work, arguments)))
-        again(*arguments)
-        return 2**30
-
-    monkeypatch.setattr(comparison, "peak_memory", here)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import contextlib
 
 import pytest
 import torch
-from tiny import Quiet, images_folder, tiny_composed, tiny_config, tiny_model
+from tiny import Crash, Crashing, Quiet, images_folder, tiny_composed, tiny_config, tiny_model
 from torch import nn
 
 from vartk.components import plugins
@@ -219,21 +219,6 @@ def test_accumulation_adds_up_its_gradients(images):
     largest = max(gradient.abs().max() for gradient in gradients.values())
     for name, gradient in gradients.items():
         torch.testing.assert_close(added[name], gradient, rtol=1e-3, atol=1e-3 * largest)
-
-
-class Crash(Exception):
-    pass
-
-
-class Crashing(Quiet):
-    def __init__(self, at):
-        super().__init__()
-        self.at = at
-
-    def step(self, step, values):
-        super().step(step, values)
-        if step == self.at:
-            raise Crash
 
 
 ACCUMULATED = {"train.tokenizer.accumulate": 2, "train.tokenizer.ema": 0.9}

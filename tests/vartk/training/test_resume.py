@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from tiny import Quiet, full_disk, images_folder, tiny_composed, tiny_config
+from tiny import Crash, Quiet, full_disk, images_folder, tiny_composed, tiny_config
 
 from vartk.cli.main import main
 from vartk.components import plugins
@@ -59,10 +59,6 @@ class Stopping(Quiet):
         super().step(step, values)
         if step == self.at:
             self.action()
-
-
-class Crash(Exception):
-    pass
 
 
 def crash():

@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from tiny import Quiet, images_folder, tiny_composed, tiny_config, tiny_model
+from tiny import Crash, Crashing, Quiet, images_folder, tiny_composed, tiny_config, tiny_model
 
 from vartk.components import plugins
 from vartk.config import StageConfig
@@ -182,22 +182,13 @@ def test_weights_that_no_gradient_reaches_do_not_stop_a_run_from_going_on(images
 def test_a_resumed_run_counts_on(images, tmp_path):
     """The gradient scaler is too high at first; it is taken up as it was, with the count."""
 
-    class Crash(Exception):
-        pass
-
-    class Crashing(Quiet):
-        def step(self, step, values):
-            super().step(step, values)
-            if step == 7:
-                raise Crash
-
     def run(name, reporter, resume=False):
         composed = tiny_composed(images, **OVERFLOW, **{"train.tokenizer.save_every": 1})
         train_tokenizer(composed, tmp_path / name, reporter=reporter, device="cpu", resume=resume)
 
     run("whole", Quiet())
     with pytest.raises(Crash):
-        run("crashed", Crashing())
+        run("crashed", Crashing(7))
     resumed = Quiet()
     run("crashed", resumed, resume=True)
     assert resumed.steps[0] > 1
