@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from vartk_plugins.samplers.filter import top_k_filtered, top_p_filtered
+from vartk_plugins.samplers.boundary import by_radix, by_sort
+from vartk_plugins.samplers.filter import filtered
 from vartk_registry import ParamErrors, discover
 from vartk_registry.testing import SeededRandom, check_sampler
 
@@ -31,7 +32,7 @@ def logs(*probabilities):
     ],
 )
 def test_top_k_keeps_ties_with_the_kth_largest(top_k, expected):
-    assert kept(top_k_filtered(torch.tensor([1.0, 3.0, 2.0, 3.0, 1.0]), top_k)) == expected
+    assert kept(filtered(torch.tensor([1.0, 3.0, 2.0, 3.0, 1.0]), top_k=top_k)) == expected
 
 
 @pytest.mark.parametrize(
@@ -46,13 +47,51 @@ def test_top_k_keeps_ties_with_the_kth_largest(top_k, expected):
     ],
 )
 def test_top_p_drops_the_least_likely(top_p, expected):
-    assert kept(top_p_filtered(logs(0.2, 0.4, 0.1, 0.3), top_p)) == expected
+    assert kept(filtered(logs(0.2, 0.4, 0.1, 0.3), top_p=top_p)) == expected
 
 
 def test_top_p_drops_a_class_whose_sum_is_exactly_the_rest():
     # four equals: the sums are exactly .25, .5, .75 and 1
-    assert len(kept(top_p_filtered(torch.zeros(4), 0.5))) == 2
-    assert len(kept(top_p_filtered(torch.zeros(4), 0.75))) == 3
+    assert len(kept(filtered(torch.zeros(4), top_p=0.5))) == 2
+    assert len(kept(filtered(torch.zeros(4), top_p=0.75))) == 3
+
+
+def by_full_sort(logits, top_k, top_p):
+    """The filter in the original's way: a sort of all classes."""
+    if 0 < top_k < logits.shape[-1]:
+        logits = logits.masked_fill(logits < logits.sort().values[..., -top_k, None], -torch.inf)
+    if top_p == 0:
+        return logits
+    ascending, order = logits.sort(stable=True)
+    removed = ascending.softmax(-1).cumsum(-1) <= 1 - top_p
+    removed[..., -1] = False
+    return logits.masked_fill(removed.scatter(-1, order, removed), -torch.inf)
+
+
+@pytest.mark.parametrize("top_k", [0, 1, 7, 40])
+@pytest.mark.parametrize("top_p", [0.0, 1e-9, 0.1, 0.5, 0.96, 1.0])
+@pytest.mark.parametrize("classes", [2, 50, 1000])
+def test_the_filter_keeps_what_a_full_sort_keeps(top_k, top_p, classes):
+    logits = 2 * torch.randn(100, classes, generator=torch.Generator().manual_seed(0))
+    for given in (logits, (4 * logits).round() / 4, logits / 1000):  # the second has many ties
+        assert torch.equal(filtered(given, top_k=top_k, top_p=top_p), by_full_sort(given, top_k, top_p))
+
+
+def test_both_ways_to_find_a_boundary_agree():
+    logits = torch.randn(200, 300, generator=torch.Generator().manual_seed(0))
+    logits[:, :50] = 0.25
+    logits[:, 50:60] = -torch.inf
+    probabilities = logits.softmax(-1)
+    bounds = torch.rand(200, 1, generator=torch.Generator().manual_seed(1))
+    expected = by_sort(logits, probabilities, bounds)
+    for found, wanted in zip(by_radix(logits, probabilities, bounds), expected, strict=True):
+        torch.testing.assert_close(found, wanted)
+
+
+def test_a_negative_zero_equals_a_positive_one():
+    zeros = torch.tensor([0.0, -0.0, 0.0, -0.0])
+    assert kept(filtered(zeros, top_p=0.5)) == [2, 3]
+    assert kept(filtered(zeros, top_k=1)) == [0, 1, 2, 3]
 
 
 def test_top_k_comes_before_top_p():
@@ -79,11 +118,11 @@ def test_the_temperature_is_multiplied_at_each_scale_to_reach_that_of_the_last()
 
 def test_each_row_is_filtered_on_its_own():
     logits = torch.tensor([[0.0, 1.0, 2.0], [5.0, 4.0, 3.0]])
-    assert top_k_filtered(logits, 1).isfinite().tolist() == [
+    assert filtered(logits, top_k=1).isfinite().tolist() == [
         [False, False, True],
         [True, False, False],
     ]
-    assert top_p_filtered(logits, 0.1).isfinite().tolist() == [
+    assert filtered(logits, top_p=0.1).isfinite().tolist() == [
         [False, False, True],
         [True, False, False],
     ]

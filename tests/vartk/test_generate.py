@@ -56,7 +56,7 @@ def recipe(model, guidance, policy="per_image", sampler="categorical", **params)
         sampler=build("sampler", sampler, {}),
         cache=build("cache", "full", {}),
         attend=build_attention(Slot(name="auto"), plugins().registry),
-        random=randomness(policy, [5, 6, 7], "cpu"),
+        random=randomness(policy, [5, 6, 7], model.schedule, model.tokenizer.space.shape, "cpu"),
     )
 
 

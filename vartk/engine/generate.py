@@ -13,7 +13,6 @@ from vartk_registry.interfaces import (
     Condition,
     Draw,
     Guidance,
-    Randomness,
     Sampler,
     Schedule,
     Tokenizer,
@@ -22,6 +21,8 @@ from vartk_registry.interfaces import (
 
 from .inference.decoding import decoded
 from .inference.precision import PRECISIONS, Precision
+from .overflow import Overflow
+from .randomness import GenerationRandom
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Recipe:
     sampler: Sampler
     cache: CacheStrategy
     attend: Attend
-    random: Randomness
+    random: GenerationRandom
     precision: Precision = PRECISIONS["plain"]
 
     @property
@@ -67,6 +68,7 @@ class ScaleState:
         schedule: Schedule,
         precision: Precision,
         cache_bytes: int,
+        overflow: Overflow,
     ) -> None:
         self.step = step
         self.schedule = schedule
@@ -75,6 +77,7 @@ class ScaleState:
         self._tokenizer = tokenizer
         self._precision = precision
         self._before = before
+        self._overflow = overflow
         self._f_hat: torch.Tensor | None = None
         if draw.weights is None:
             self._vectors = tokenizer.embed(draw.codes)
@@ -102,8 +105,15 @@ class ScaleState:
     @property
     @torch.no_grad()
     def images(self) -> torch.Tensor:
-        """[B, 3, H, W] in [0, 1], the images made so far; decoded at each access."""
-        return (decoded(self._tokenizer, self.f_hat, self._precision) + 1) / 2
+        """[B, 3, H, W] in [0, 1], the images made so far; decoded at each access.
+
+        Raises:
+            VartkError: they, or the logits of a scale, are not finite.
+        """
+        images = (decoded(self._tokenizer, self.f_hat, self._precision) + 1) / 2
+        self._overflow.watch_images(images)
+        self._overflow.check()
+        return images
 
 
 @torch.no_grad()
@@ -122,6 +132,10 @@ def generate(
 
     `drafted` are the first scales, as another transformer has drawn them; this one takes them in, through
     its cache, and yields those that follow.
+
+    Raises:
+        VartkError: the logits of a scale are not finite. It is raised when an image is decoded, or at the
+            end: a check at each scale would have to wait for the device.
     """
     schedule, steps, batch = recipe.schedule, len(recipe.schedule), len(condition)
     generated = recipe.cache.steps(schedule)
@@ -133,6 +147,7 @@ def generate(
     device = condition.vector.device
     with recipe.precision.autocast(device):
         session = transformer.begin(condition, schedule, recipe.cache, recipe.attend)
+    overflow = Overflow(steps, device, recipe.precision)
     inputs: torch.Tensor | None = None
     f_hat: torch.Tensor | None = None
     for step in range(generated):
@@ -150,13 +165,15 @@ def generate(
                 conditional, unconditional = logits.split(batch)
                 weight = recipe.guidance.weight(step, steps)
                 logits = recipe.guidance.mix(conditional, unconditional, weight)
-            draw = recipe.sampler(logits, step, steps, recipe.random)
+            overflow.watch_logits(step, logits)
+            draw = recipe.sampler(logits, step, steps, recipe.random.at(step))
             held = session.cache.nbytes()
-            state = ScaleState(step, draw, f_hat, tokenizer, schedule, recipe.precision, held)
+            state = ScaleState(step, draw, f_hat, tokenizer, schedule, recipe.precision, held, overflow)
             yield state
         f_hat = state.f_hat
         if step + 1 < generated:
             inputs = tokenizer.next_input(f_hat, step + 1, schedule)
+    overflow.check()
 
 
 def _concatenated(condition: Condition, null: Condition) -> Condition:

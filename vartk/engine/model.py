@@ -223,14 +223,14 @@ class Model:
 
     def recipe(self, sampling: SamplingConfig, seeds: Sequence[int]) -> Recipe:
         """Build the parts of a generation, one seed an image; `VartkError` where one cannot run here."""
-        registry = self.plugins.registry
+        registry, schedule = self.plugins.registry, self._schedule(sampling.schedule)
         return Recipe(
-            schedule=self._schedule(sampling.schedule),
+            schedule=schedule,
             guidance=registry.build("guidance", sampling.guidance.name, sampling.guidance.params),
             sampler=registry.build("sampler", sampling.sampler.name, sampling.sampler.params),
             cache=build_cache(sampling.cache, registry),
             attend=build_attention(sampling.attention, registry),
-            random=randomness(sampling.random, seeds, self.device),
+            random=randomness(sampling.random, seeds, schedule, self.tokenizer.space.shape, self.device),
             precision=precision(sampling.precision, self.device),
         )
 

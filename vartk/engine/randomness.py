@@ -2,33 +2,82 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 
 from vartk_registry import UnknownName
-from vartk_registry.interfaces import Randomness
+from vartk_registry.interfaces import Randomness, Schedule
 
 POLICIES = ("per_image", "shared")
 
 
-class PerImageRandom:
-    """One generator an image: the same seed gives the same image whatever the batch."""
+class GenerationRandom(Protocol):
+    """The random numbers of one generation, scale by scale."""
 
-    def __init__(self, generators: Sequence[torch.Generator]) -> None:
-        self.generators = generators
+    def at(self, step: int) -> Randomness:
+        """Return the random numbers of a scale."""
+        ...
+
+
+class PerImageRandom:
+    """One random integer a code, drawn before the first step from the stream of the code's image.
+
+    The same seed gives the same image in any batch, on any device, and in a generation that begins at any
+    scale. A code's integer is the key of its noise, see `KeyedRandom`.
+
+    Args:
+        keys: [B, codes of all scales] int64, in the order scale, position, axis of the code.
+        sizes: the codes of each scale, with all their axes.
+    """
+
+    def __init__(self, keys: torch.Tensor, sizes: Sequence[int]) -> None:
+        self.keys = keys
+        self._stops = [sum(sizes[: step + 1]) for step in range(len(sizes))]
+
+    def at(self, step: int) -> KeyedRandom:
+        """Return the random numbers of a scale: the same ones at each call."""
+        start = self._stops[step - 1] if step else 0
+        return KeyedRandom(self.keys[:, start : self._stops[step]])
+
+
+class KeyedRandom:
+    """Noise that is a function of a key a code: a hash of the key, the class, and the count of the calls.
+
+    A draw is a race: each class has an Exponential(1) number E of its own, and the class of the largest
+    p / E is drawn, which happens with probability p. Of two nearly equal distributions nearly always the
+    same code is drawn. A single number between the cumulated probabilities would not have this: it shifts
+    with every class.
+
+    Args:
+        keys: [B, codes] int64.
+    """
+
+    def __init__(self, keys: torch.Tensor) -> None:
+        self._keys = keys
+        self._calls = 0
 
     def categorical(self, probabilities: torch.Tensor) -> torch.Tensor:
-        """Draw indices [B, ...] from probabilities [B, ..., V], row i by generator i."""
-        images = zip(probabilities, self.generators, strict=True)
-        return torch.stack([_multinomial(image, generator) for image, generator in images])
+        """Draw indices [B, n, *shape] from probabilities [B, n, *shape, V]; never one of probability 0."""
+        return (probabilities / self.exponential(probabilities)).argmax(dim=-1)
 
     def exponential(self, like: torch.Tensor) -> torch.Tensor:
-        """Draw Exponential(1) numbers in the shape [B, ...] of `like`, row i by generator i."""
-        images = zip(like, self.generators, strict=True)
-        return torch.stack(
-            [torch.empty_like(image).exponential_(generator=generator) for image, generator in images]
-        )
+        """Draw Exponential(1) numbers in the shape [B, n, *shape, V] of `like`, between 2^-33 and 17."""
+        if like.shape[:-1].numel() != self._keys.numel():
+            raise ValueError(
+                f"noise for logits {tuple(like.shape)}, but there are {self._keys.shape[1]} numbers for each "
+                f"of {len(self._keys)} images: one a code"
+            )
+        keys = self._keys.reshape(*like.shape[:-1], 1)
+        start = keys.to(torch.int32) + self._calls * _GOLDEN
+        stride = (keys >> 32).to(torch.int32) | 1
+        self._calls += 1
+        classes = torch.arange(like.shape[-1], dtype=torch.int32, device=like.device)
+        uniform = _mixed(classes * stride + start).to(like.dtype).mul_(2.0**-32).add_(0.5)
+        # never 0, which would win every race, and never 1, which would lose against probability 0
+        return uniform.clamp_(2.0**-33, 1 - 2.0**-24).neg_().log1p_().neg_()
 
 
 class SharedRandom:
@@ -37,27 +86,46 @@ class SharedRandom:
     def __init__(self, generator: torch.Generator) -> None:
         self.generator = generator
 
+    def at(self, step: int) -> SharedRandom:
+        """Return the random numbers of a scale: the stream goes on, whatever the scale."""
+        return self
+
     def categorical(self, probabilities: torch.Tensor) -> torch.Tensor:
         """Draw indices [B, ...] from probabilities [B, ..., V]."""
-        return _multinomial(probabilities, self.generator)
+        rows = probabilities.reshape(-1, probabilities.shape[-1])
+        # the original draws with replacement, and the two ways consume the generator differently
+        drawn = torch.multinomial(rows, 1, replacement=True, generator=self.generator)
+        return drawn.reshape(probabilities.shape[:-1])
 
     def exponential(self, like: torch.Tensor) -> torch.Tensor:
         """Draw Exponential(1) numbers in the shape of `like`."""
         return torch.empty_like(like).exponential_(generator=self.generator)
 
 
-def _multinomial(probabilities: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    rows = probabilities.reshape(-1, probabilities.shape[-1])
-    # the original draws with replacement, and the two ways consume the generator differently
-    drawn = torch.multinomial(rows, 1, replacement=True, generator=generator)
-    return drawn.reshape(probabilities.shape[:-1])
+_GOLDEN = -1640531527  # 2^32 divided by the golden ratio, as int32: an odd step that visits all integers
 
 
-def randomness(policy: str, seeds: Sequence[int], device: torch.device | str) -> Randomness:
+def _mixed(x: torch.Tensor) -> torch.Tensor:
+    """Return int32 integers whose bits all depend on all bits of x (the hash "lowbias32" of Wellons, 2018).
+
+    Its products wrap; its shifts are those of unsigned integers. Changes x in place.
+    """
+    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B - 2**32)):
+        x ^= (x >> shift) & (2 ** (32 - shift) - 1)
+        x *= factor
+    x ^= (x >> 16) & 0xFFFF
+    return x
+
+
+def randomness(
+    policy: str, seeds: Sequence[int], schedule: Schedule, code: Sequence[int], device: torch.device | str
+) -> GenerationRandom:
     """Return the random numbers of a generation of `len(seeds)` images on `device`.
 
     Args:
-        policy: "per_image", a generator for each seed; "shared", one generator of the first seed.
+        policy: "per_image", a stream for each seed; "shared", one generator of the first seed.
+        schedule: the scales.
+        code: the shape of a code; () for one integer.
 
     Raises:
         UnknownName: there is no such policy.
@@ -66,4 +134,10 @@ def randomness(policy: str, seeds: Sequence[int], device: torch.device | str) ->
         raise UnknownName("random policy", policy, POLICIES)
     if policy == "shared":
         return SharedRandom(torch.Generator(device).manual_seed(seeds[0]))
-    return PerImageRandom([torch.Generator(device).manual_seed(seed) for seed in seeds])
+    sizes = [size * math.prod(code) for size in schedule.sizes]
+    return PerImageRandom(torch.stack([_keys(seed, sum(sizes)) for seed in seeds]).to(device), sizes)
+
+
+def _keys(seed: int, count: int) -> torch.Tensor:
+    # on the CPU, whose generator is the same everywhere
+    return torch.empty(count, dtype=torch.int64).random_(generator=torch.Generator().manual_seed(seed))

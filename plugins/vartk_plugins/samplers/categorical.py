@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from vartk_registry.interfaces import Draw, Randomness
 
-from .filter import top_k_filtered, top_p_filtered
+from .filter import filtered
 
 if TYPE_CHECKING:
     import torch
@@ -28,7 +28,7 @@ class Categorical:
     def filtered(self, logits_BnV: torch.Tensor, step: int, steps: int) -> torch.Tensor:
         """Return what is drawn from: float32 logits of the same shape, -inf where never drawn."""
         tempered_BnV = logits_BnV.float() / self._temperature(step, steps)
-        return top_p_filtered(top_k_filtered(tempered_BnV, self.top_k), self.top_p)
+        return filtered(tempered_BnV, top_k=self.top_k, top_p=self.top_p)
 
     def __call__(self, logits_BnV: torch.Tensor, step: int, steps: int, random: Randomness) -> Draw:
         """Draw the codes [B, n, *shape] of logits [B, n, *shape, V]."""

@@ -10,14 +10,20 @@ if TYPE_CHECKING:
 
 
 class Randomness(Protocol):
-    """The random numbers of one generation; the policy (`per_image`, `shared`) is behind it."""
+    """The random numbers of one scale; the policy (`per_image`, `shared`) is behind it.
+
+    Each call has numbers of its own. All tensors have the shape of the scale's logits.
+    """
 
     def categorical(self, probabilities: torch.Tensor) -> torch.Tensor:
-        """Draw indices [B, ...] from probabilities [B, ..., V]."""
+        """Draw indices [B, n, *shape] from float probabilities [B, n, *shape, classes].
+
+        A class of probability 0 is never drawn.
+        """
         ...
 
     def exponential(self, like: torch.Tensor) -> torch.Tensor:
-        """Draw Exponential(1) numbers in the shape [B, ...] of `like`."""
+        """Draw Exponential(1) numbers, above 0, in the shape [B, n, *shape, classes] of `like`."""
         ...
 
 
