@@ -126,6 +126,12 @@ def test_the_readmes_install_command_brings_what_its_commands_need():
     assert not lacking
 
 
+def test_the_readmes_commands_can_be_typed_one_after_another():
+    """Each needs a new folder for its output."""
+    written = [line[line.index("--out") + 1] for line in commands(ROOT / "README.md") if "--out" in line]
+    assert len(written) == len(set(written)), written
+
+
 @pytest.fixture(scope="module")
 def model_folder(tmp_path_factory):
     """A tiny model with the classes that the demo's has."""
