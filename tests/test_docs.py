@@ -3,6 +3,7 @@
 import re
 import runpy
 import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,16 @@ from tiny import tiny_model
 import vartk
 from vartk.cli.main import build_parser, main
 from vartk.components import plugins
-from vartk.config import Config, SamplingConfig, compose, load_layers, parse_overrides, with_preset
+from vartk.config import (
+    Config,
+    EvalConfig,
+    SamplingConfig,
+    compose,
+    load_layers,
+    parse_overrides,
+    plain,
+    with_preset,
+)
 from vartk_registry import discover
 
 ROOT = Path(__file__).parents[1]
@@ -86,6 +96,40 @@ def test_a_command_is_right(found, capsys):
     elif arguments[0] in ("train", "tokenize", "demo"):
         layers = load_layers(getattr(parsed, "config", "demo"), plugins())
         compose(Config, [*layers, parse_overrides(settings)], plugins())
+
+
+def distribution(requirement):
+    """Return the name of what a requirement such as `flash_attn>=2.7` asks for, as indexes spell it."""
+    return re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", requirement)[0]).lower()
+
+
+def installed_by(install):
+    """Return the distributions that a word such as `.` or `.[lpips,wandb]` of a `pip install` brings."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = [project["optional-dependencies"][extra] for extra in re.findall(r"[\w-]+", install)]
+    lists = [project["dependencies"], *extras]
+    return {distribution(each) for requirements in lists for each in requirements}
+
+
+def test_the_readmes_install_command_brings_what_its_commands_need():
+    """Its first one: libraries of the components that the commands name, or take by default."""
+    lines = commands(ROOT / "README.md")
+    install = next(line for line in lines if line[:2] == ["pip", "install"])
+    defaults = plain(compose(EvalConfig, [], plugins()).config)
+    named = set(re.findall(r"[\w.-]+", f"{lines} {defaults}"))
+    lacking = {
+        f"{spec.kind}/{spec.name}: {module}"
+        for spec in plugins().registry.specs()
+        for module in spec.requires
+        if spec.name in named and distribution(module) not in installed_by(install[-1])
+    }
+    assert not lacking
+
+
+def test_the_readmes_commands_can_be_typed_one_after_another():
+    """Each needs a new folder for its output."""
+    written = [line[line.index("--out") + 1] for line in commands(ROOT / "README.md") if "--out" in line]
+    assert len(written) == len(set(written)), written
 
 
 @pytest.fixture(scope="module")

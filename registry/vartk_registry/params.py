@@ -27,6 +27,7 @@ def param(
     high: float | None = None,
     above: float | None = None,
     choices: Sequence[Any] | None = None,
+    removed: Mapping[str, str] | None = None,
 ) -> Any:
     """Declare a field of a parameter dataclass.
 
@@ -37,8 +38,16 @@ def param(
         low, high: closed bounds of a number, or of each number of a list.
         above: an open lower bound, likewise.
         choices: the values that are allowed, or allowed in a list.
+        removed: former choices, each with what to do instead, such as "take 'bf16'".
     """
-    metadata = {"help": help, "low": low, "high": high, "above": above, "choices": choices}
+    metadata = {
+        "help": help,
+        "low": low,
+        "high": high,
+        "above": above,
+        "choices": choices,
+        "removed": removed or {},
+    }
     if isinstance(default, (list, dict)):
         return dataclasses.field(default_factory=lambda: type(default)(default), metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
@@ -106,6 +115,8 @@ def _what_is_wrong(field: dataclasses.Field[Any], value: Any) -> str:
         if isinstance(item, str) and "\0" in item:
             return f"{where}={item!r} holds a NUL byte, which no name and no path can; leave it out"
         if (choices := rule.get("choices")) is not None and item not in choices:
+            if advice := rule.get("removed", {}).get(str(item)):
+                return f"{where}={item!r} has been removed; {advice}"
             return f"{where}={item!r}{suggestion(str(item), map(str, choices))}"
         if any(
             (bound := rule.get(key)) is not None and not within(item, bound)

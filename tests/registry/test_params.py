@@ -17,7 +17,7 @@ class Inner:
 class Params:
     depth: int = param(4, "number of blocks", low=1, high=100)
     scale: float = param(1.5, "strength", above=0)
-    mode: str = param("fast", "how", choices=("fast", "exact"))
+    mode: str = param("fast", "how", choices=("fast", "exact"), removed={"slow": "take 'exact'"})
     levels: list[int] = param([8, 5], "classes of each part", low=2)
     limit: int | None = param(None, "at most so many; null is no limit", low=0)
     flag: bool = param(False, "whether")
@@ -80,6 +80,7 @@ def test_everything_wrong_is_said_at_once():
         ({"limit": -1}, "limit=-1 is out of range; it must be at least 0"),
         ({"levels": [4, 1]}, "levels[1]=1 is out of range; it must be at least 2"),
         ({"mode": "exakt"}, "mode='exakt'; did you mean 'exact'? Valid: exact, fast"),
+        ({"mode": "slow"}, "mode='slow' has been removed; take 'exact'"),
     ],
 )
 def test_ranges_and_choices(params, message):

@@ -99,7 +99,7 @@ def config_of(model, **overrides):
 
 
 def assert_gradients(module, expected):
-    """Compare gradient norms with the original's,."""
+    """Compare the norm of each parameter's gradient with the original's."""
     norms = {
         original_name(key, expected): parameter.grad.norm().item()
         for key, parameter in module.named_parameters()

@@ -71,9 +71,10 @@ class SamplingConfig:
     batch: int = param(16, "images that are sampled at once", low=1)
     precision: str = param(
         "auto",
-        "arithmetic: plain (layers as they are), fp32 (the same, faster), bf16, fp16, int8 (on a CPU); auto "
-        "is half precision on a GPU and fp32 elsewhere",
-        choices=("auto", "plain", "fp32", "bf16", "fp16", "int8"),
+        "arithmetic: plain (layers as they are), fp32 (the same, faster), bf16, fp16; auto is half "
+        "precision on a GPU and fp32 elsewhere",
+        choices=("auto", "plain", "fp32", "bf16", "fp16"),
+        removed={"int8": "take 'bf16', which is as fast"},
     )
     compile: bool = param(False, "compile the transformer's blocks with torch.compile; the start is slow")
 

@@ -51,7 +51,7 @@ class QkvLinear(nn.Module):
         return F.linear(x_BSC, self.weight, self._bias())
 
     def folded(self) -> nn.Linear:
-        """Return the same as one `nn.Linear`, which inference packs or quantises."""
+        """Return the same as one `nn.Linear`, which inference packs."""
         outputs, width = self.weight.shape
         linear = nn.Linear(width, outputs, device="meta")
         linear.weight = self.weight

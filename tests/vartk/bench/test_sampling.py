@@ -100,12 +100,12 @@ def test_a_models_folder_is_measured_with_its_own_weights(tmp_path):
 
 def test_the_command(config, vartk, tmp_path):
     out = tmp_path / "result.md"
-    words = ["bench", "sample", config, "--precisions", "int8", "--batch", 1, "--repeats", 1, "--json"]
+    words = ["bench", "sample", config, "--precisions", "bf16", "--batch", 1, "--repeats", 1, "--json"]
     ran = vartk(*words, "--out", out)
     assert ran.code == 0
     made = json.loads(ran.out.splitlines()[-1])
-    assert [row["precision"] for row in made["rows"]] == ["plain", "int8"]
-    assert made["command"].startswith(f"vartk bench sample {config} --against plain --precisions int8")
+    assert [row["precision"] for row in made["rows"]] == ["plain", "bf16"]
+    assert made["command"].startswith(f"vartk bench sample {config} --against plain --precisions bf16")
     assert made["command"] in out.read_text()
 
 

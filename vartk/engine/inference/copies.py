@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,21 +14,18 @@ from .layers import ChannelsLastConv2d, FastLinear, has_gelu
 from .precision import Precision, precision
 
 
-def inference_copy(module: nn.Module, linear: Callable[[nn.Linear], nn.Module] = FastLinear) -> nn.Module:
+def inference_copy(module: nn.Module) -> nn.Module:
     """Return a copy whose layers are faster ones, with the same weights; it is for inference alone.
 
     A submodule that has a method `folded` is replaced by what it returns: an equal of plain layers, such as
     one `nn.Linear` for a sum of several. A subclass of `nn.Linear` whose
     `activation` is "gelu_tanh" is fused with that.
-
-    Args:
-        linear: makes the faster layer of each `nn.Linear`.
     """
     shared = {id(t): t for t in _tensors(module)}
     copied = copy.deepcopy(module, shared).eval()
     for parent in list(copied.modules()):
         for name, child in parent.named_children():
-            setattr(parent, name, _faster(child, linear))
+            setattr(parent, name, _faster(child))
     return copied
 
 
@@ -66,13 +62,13 @@ def prepared(
     made_for = (name, compiled, *map(_state, (tokenizer, transformer)))
     if last is not None and last.made_for == made_for:
         return last
-    if chosen.linear is not None:
+    if chosen.fast:
         tokenizer = inference_copy(tokenizer)
-        transformer = transformer and inference_copy(transformer, chosen.linear)
+        transformer = transformer and inference_copy(transformer)
     if compiled and transformer is not None:
         if not hasattr(transformer, "compile_steps"):
             raise VartkError("compile=true: this transformer has no compile_steps; leave compile out")
-        if chosen.linear is None:
+        if not chosen.fast:
             raise VartkError(f"compile=true compiles a copy, and precision={name} has none; take fp32")
         # a graph a scale on a GPU, where shapes that are known run faster
         transformer.compile_steps(dynamic=device.type == "cpu")
@@ -90,11 +86,11 @@ def _tensors(module: nn.Module) -> list[Tensor]:
     return [*module.parameters(), *module.buffers()]
 
 
-def _faster(layer: nn.Module, linear: Callable[[nn.Linear], nn.Module]) -> nn.Module:
+def _faster(layer: nn.Module) -> nn.Module:
     if hasattr(layer, "folded"):
         layer = layer.folded()
     if type(layer) is nn.Linear or has_gelu(layer):
-        return linear(layer)
+        return FastLinear(layer)
     if type(layer) in (nn.Conv2d, nn.ConvTranspose2d):
         return ChannelsLastConv2d(layer)
     return layer

@@ -47,9 +47,7 @@ class FastLinear(nn.Linear):
         if packed:
             fused = ("gelu", [], "tanh") if self.gelu else ("none", [], "")
             return torch.ops.mkldnn._linear_pointwise(x.to(dtype), weight, bias, *fused)
-        return self._activated(F.linear(x.to(dtype), weight, bias))
-
-    def _activated(self, out: Tensor) -> Tensor:
+        out = F.linear(x.to(dtype), weight, bias)
         return F.gelu(out, approximate="tanh") if self.gelu else out
 
     def _form(self, dtype: torch.dtype, packed: bool) -> tuple[Tensor, Tensor | None]:
@@ -60,36 +58,6 @@ class FastLinear(nn.Linear):
             weight = torch.ops.mkldnn._reorder_linear_weight(weight) if packed else weight
             self._forms[dtype, packed] = weight, bias
         return self._forms[dtype, packed]
-
-
-class Int8Linear(FastLinear):
-    """A linear layer of 8-bit integers wherever autocast is on, which is where half precision would do.
-
-    The weight has one scale an output, found once; the input one a token, found each time, so that
-    an image does not depend on the others of its batch.
-    """
-
-    def __init__(self, linear: nn.Linear) -> None:
-        super().__init__(linear)
-        # [in, out], as the integer product takes it
-        self._weight, self._scales = quantized(self.weight.detach())
-        self._weight = self._weight.t()
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return x W^T + b, or its activation."""
-        if not torch.is_autocast_enabled(x.device.type):
-            return super().forward(x)
-        dtype = torch.get_autocast_dtype(x.device.type)
-        codes, scales = quantized(x.flatten(0, -2))
-        out = torch._int_mm(codes, self._weight).float().mul_(scales)
-        out = out.mul_(self._scales.t()) if self.bias is None else self.bias.addcmul(out, self._scales.t())
-        return self._activated(out.to(dtype)).unflatten(0, x.shape[:-1])
-
-
-def quantized(x_NC: Tensor) -> tuple[Tensor, Tensor]:
-    """Return 8-bit integers [N, C] and fp32 scales [N, 1] whose product is about x."""
-    scales_N1 = x_NC.abs().amax(dim=1, keepdim=True).float().clamp(min=1e-12) / 127
-    return (x_NC * (1 / scales_N1)).round_().to(torch.int8), scales_N1
 
 
 class ChannelsLastConv2d(nn.Module):

@@ -13,7 +13,7 @@ from .output import add_file, refuse_existing_files, show
 
 EXAMPLES = (
     "vartk bench sample var-d16 --against plain",
-    "vartk bench sample var-d16 --precisions bf16,int8,bf16+compile --batch 1 --json",
+    "vartk bench sample var-d16 --precisions bf16,bf16+compile --batch 1 --json",
     "vartk bench sample runs/transformer --against fp32 --backends sdpa,eager --batch 1,16",
 )
 
@@ -35,9 +35,9 @@ def add(benchmarks: Any) -> None:
     )
     sample.add_argument(
         "--precisions",
-        default="fp32,bf16,int8",
+        default="fp32,bf16",
         metavar="A,B",
-        help="plain, fp32, bf16, fp16, int8; with +compile at the end compiled (default: %(default)s)",
+        help="plain, fp32, bf16, fp16; with +compile at the end compiled (default: %(default)s)",
     )
     sample.add_argument(
         "--backends", default="auto", metavar="A,B", help="names from `vartk list attention` (default: auto)"
