@@ -64,8 +64,8 @@ class SamplingConfig:
     schedule: Slot = slot("schedule", OWN, also=(OWN,))
     random: str = param(
         "per_image",
-        "per_image: a seed gives the same image in any batch and on any device; shared: one stream, as in the "
-        "original",
+        "per_image: a seed gives the same image in any batch and on any device; shared: one stream, as in "
+        "the original",
         choices=("per_image", "shared"),
     )
     batch: int = param(16, "images that are sampled at once", low=1)
