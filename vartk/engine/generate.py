@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -11,7 +12,6 @@ from vartk_registry.interfaces import (
     Attend,
     CacheStrategy,
     Condition,
-    Draw,
     Guidance,
     Sampler,
     Schedule,
@@ -23,6 +23,7 @@ from .inference.decoding import decoded
 from .inference.precision import PRECISIONS, Precision
 from .overflow import Overflow
 from .randomness import GenerationRandom
+from .scale import ScaleState
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,71 +50,81 @@ class Recipe:
         return guided[-1] + 1 if guided else 0
 
 
-class ScaleState:
-    """One scale of a generation, after its draw and before the next scale's input is made.
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What a step drew.
 
     Attributes:
-        step: the scale's index.
-        codes: [B, n, *shape], as drawn.
-        vectors: [B, n, channels], what is added to the image; assign to it to edit the generation.
-        cache_bytes: what the cache holds after this scale, for both halves of guidance.
+        codes: [B, n, *shape].
+        vectors: [B, n, channels], which the codes, or their mix, stand for.
+        cache_bytes: what the cache holds after this scale.
+    """
+
+    codes: torch.Tensor
+    vectors: torch.Tensor
+    cache_bytes: int
+
+
+class Steps:
+    """The computations of a generation, a scale at a time; none waits for the device.
+
+    Args:
+        condition, null: one entry an image; with guidance they run as one batch, conditional half first.
+        drafted: how many scales, from the first, another transformer draws.
+
+    Attributes:
+        overflow: watches the logits.
     """
 
     def __init__(
         self,
-        step: int,
-        draw: Draw,
-        before: torch.Tensor | None,
         tokenizer: Tokenizer,
-        schedule: Schedule,
-        precision: Precision,
-        cache_bytes: int,
-        overflow: Overflow,
+        transformer: Transformer,
+        condition: Condition,
+        null: Condition,
+        recipe: Recipe,
+        drafted: int,
     ) -> None:
-        self.step = step
-        self.schedule = schedule
-        self.cache_bytes = cache_bytes
-        self.codes = draw.codes
         self._tokenizer = tokenizer
-        self._precision = precision
-        self._before = before
-        self._overflow = overflow
-        self._f_hat: torch.Tensor | None = None
+        self._recipe = recipe
+        self._drafted = drafted
+        self._batch = len(condition)
+        self._guided_steps = recipe.guided_steps
+        if self._guided_steps <= drafted:  # no scale that is left to draw is guided
+            self._guided_steps = 0
+        if self._guided_steps:
+            condition = _concatenated(condition, null)
+        self._device = condition.vector.device
+        self.overflow = Overflow(len(recipe.schedule), self._device, recipe.precision)
+        with recipe.precision.autocast(self._device):
+            self._session = transformer.begin(condition, recipe.schedule, recipe.cache, recipe.attend)
+
+    def __call__(self, step: int, f_hat: torch.Tensor | None) -> Drawn | None:
+        """Compute a scale from the latent of the scales before, None at the first; None if it is drafted."""
+        recipe, batch = self._recipe, self._batch
+        guided = step < self._guided_steps
+        if self._guided_steps and step == self._guided_steps:
+            self._session.narrow(batch)
+        inputs: torch.Tensor | None = None
+        if f_hat is not None:
+            inputs = self._tokenizer.next_input(f_hat, step, recipe.schedule)
+            inputs = torch.cat((inputs, inputs)) if guided else inputs
+        with recipe.precision.autocast(self._device):
+            logits = self._session.step(inputs).float()
+        if step < self._drafted:
+            return None
+        steps = len(recipe.schedule)
+        if guided:
+            conditional, unconditional = logits.split(batch)
+            weight = recipe.guidance.weight(step, steps)
+            logits = recipe.guidance.mix(conditional, unconditional, weight)
+        self.overflow.watch_logits(step, logits)
+        draw = recipe.sampler(logits, step, steps, recipe.random.at(step))
         if draw.weights is None:
-            self._vectors = tokenizer.embed(draw.codes)
+            vectors = self._tokenizer.embed(draw.codes)
         else:
-            self._vectors = tokenizer.mix(draw.weights)
-
-    @property
-    def vectors(self) -> torch.Tensor:
-        """[B, n, channels], what this scale adds to the image."""
-        return self._vectors
-
-    @vectors.setter
-    def vectors(self, vectors: torch.Tensor) -> None:
-        self._vectors = vectors
-        self._f_hat = None
-
-    @property
-    @torch.no_grad()
-    def f_hat(self) -> torch.Tensor:
-        """[B, channels, H, W], the accumulated latent with this scale."""
-        if self._f_hat is None:
-            self._f_hat = self._tokenizer.accumulate(self._before, self._vectors, self.step, self.schedule)
-        return self._f_hat
-
-    @property
-    @torch.no_grad()
-    def images(self) -> torch.Tensor:
-        """[B, 3, H, W] in [0, 1], the images made so far; decoded at each access.
-
-        Raises:
-            VartkError: they, or the logits of a scale, are not finite.
-        """
-        images = (decoded(self._tokenizer, self.f_hat, self._precision) + 1) / 2
-        self._overflow.watch_images(images)
-        self._overflow.check()
-        return images
+            vectors = self._tokenizer.mix(draw.weights)
+        return Drawn(draw.codes, vectors, self._session.cache.nbytes())
 
 
 @torch.no_grad()
@@ -124,56 +135,44 @@ def generate(
     null: Condition,
     recipe: Recipe,
     drafted: Sequence[ScaleState] = (),
+    unrecorded: str = "",
 ) -> Generator[ScaleState, None, None]:
     """Yield a generation scale by scale.
 
-    The consumer may assign a state's `vectors` before it asks for the next scale. `condition` and `null`
-    have one entry an image; with guidance they run as one batch, conditional half first.
+    The consumer may assign a state's `vectors` before it asks for the next scale.
 
-    `drafted` are the first scales, as another transformer has drawn them; this one takes them in, through
-    its cache, and yields those that follow.
+    Args:
+        condition, null: as for `Steps`.
+        drafted: the first scales, as another transformer has drawn them; this one takes them in, through
+            its cache, and yields those that follow.
+        unrecorded: for the states.
 
     Raises:
         VartkError: the logits of a scale are not finite. It is raised when an image is decoded, or at the
             end: a check at each scale would have to wait for the device.
     """
-    schedule, steps, batch = recipe.schedule, len(recipe.schedule), len(condition)
-    generated = recipe.cache.steps(schedule)
-    guided_steps = recipe.guided_steps
-    if guided_steps <= len(drafted):  # no scale that is left to draw is guided
-        guided_steps = 0
-    if guided_steps:
-        condition = _concatenated(condition, null)
-    device = condition.vector.device
-    with recipe.precision.autocast(device):
-        session = transformer.begin(condition, schedule, recipe.cache, recipe.attend)
-    overflow = Overflow(steps, device, recipe.precision)
-    inputs: torch.Tensor | None = None
+    compute = Steps(tokenizer, transformer, condition, null, recipe, len(drafted))
     f_hat: torch.Tensor | None = None
-    for step in range(generated):
-        guided = step < guided_steps
-        if guided_steps and step == guided_steps:
-            session.narrow(batch)
-        if inputs is not None and guided:
-            inputs = torch.cat((inputs, inputs))
-        with recipe.precision.autocast(device):
-            logits = session.step(inputs).float()
-        if step < len(drafted):
-            state = drafted[step]
-        else:
-            if guided:
-                conditional, unconditional = logits.split(batch)
-                weight = recipe.guidance.weight(step, steps)
-                logits = recipe.guidance.mix(conditional, unconditional, weight)
-            overflow.watch_logits(step, logits)
-            draw = recipe.sampler(logits, step, steps, recipe.random.at(step))
-            held = session.cache.nbytes()
-            state = ScaleState(step, draw, f_hat, tokenizer, schedule, recipe.precision, held, overflow)
-            yield state
+    for step in range(recipe.cache.steps(recipe.schedule)):
+        drawn = compute(step, f_hat)
+        if drawn is None:
+            f_hat = drafted[step].f_hat
+            continue
+        state = ScaleState(
+            step,
+            codes=drawn.codes,
+            vectors=drawn.vectors,
+            before=f_hat,
+            cache_bytes=drawn.cache_bytes,
+            tokenizer=tokenizer,
+            schedule=recipe.schedule,
+            decode=partial(decoded, tokenizer, precision=recipe.precision),
+            overflow=compute.overflow,
+            unrecorded=unrecorded,
+        )
+        yield state
         f_hat = state.f_hat
-        if step + 1 < generated:
-            inputs = tokenizer.next_input(f_hat, step + 1, schedule)
-    overflow.check()
+    compute.overflow.check()
 
 
 def _concatenated(condition: Condition, null: Condition) -> Condition:

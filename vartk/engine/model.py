@@ -22,11 +22,12 @@ from .cache import build_cache
 from .codes import check_codes, latents, teacher_inputs
 from .collaborative import Handover, hand_over
 from .device import as_device
-from .generate import Recipe, ScaleState, generate
+from .generate import Recipe, generate
 from .inference.copies import Inference, prepared
 from .inference.decoding import decoded
 from .inference.precision import precision
 from .randomness import randomness
+from .scale import ScaleState
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,8 +27,10 @@ from ...engine.attention import build_attention
 from ...engine.build import grid
 from ...engine.cache import build_cache
 from ...engine.folder import new_model
-from ...engine.generate import Recipe, ScaleState, generate
+from ...engine.generate import Recipe, generate
 from ...engine.model import Model
+from ...engine.randomness import randomness
+from ...engine.scale import ScaleState
 from ...engine.weightless import weightless
 
 ATTENTION = Slot(name="sdpa")
@@ -107,7 +109,7 @@ def _sampling(model: Model, guidance: Slot, conditions: torch.Tensor, attend: An
         sampler=draw,
         cache=build_cache(sampling.cache, registry),
         attend=attend,
-        random=None,
+        random=randomness("shared", [0], model.schedule, (), "cpu"),
     )
     condition = predictor.conditioner(conditions)
     yield from generate(model.tokenizer, predictor.transformer, condition, condition, recipe)
