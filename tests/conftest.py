@@ -7,6 +7,14 @@ import pytest
 import torch
 
 
+def pytest_configure() -> None:
+    """Divide torch's threads among the workers of `pytest -n`, also in the processes that tests start."""
+    if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 0)):
+        threads = max(1, torch.get_num_threads() // workers)
+        torch.set_num_threads(threads)
+        os.environ["OMP_NUM_THREADS"] = str(threads)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what needs a GPU where there is none."""
     if not torch.cuda.is_available():

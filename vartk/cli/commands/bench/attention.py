@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     words = ["vartk", "bench", "attention", *workloads, "--backends", ",".join(backends)]
     words += ["--dtypes", ",".join(dtypes)] if dtypes else []
-    words += ["--repeats", str(arguments.repeats), "--device", arguments.device]
+    words += ["--repeats", str(arguments.repeats), "--device", result["device"]]
     if arguments.plot is not None:
         write(arguments.plot, plot(result))
     show(result, report(result), shlex.join(words), arguments)

@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
             device=arguments.device,
             progress=lambda done, total, text: bar.update(done, text),
         )
-    show(result, report(result), _command(arguments), arguments)
+    show(result, report(result), _command(arguments, result["device"]), arguments)
     return 0
 
 
@@ -95,9 +95,9 @@ def _batch(text: str) -> int:
     return int(text)
 
 
-def _command(arguments: argparse.Namespace) -> str:
+def _command(arguments: argparse.Namespace, device: str) -> str:
     """Return the command line that measures the same."""
     words = ["vartk", "bench", "sample", arguments.model, *arguments.overrides]
-    for option in ("against", "precisions", "backends", "batch", "repeats", "device"):
+    for option in ("against", "precisions", "backends", "batch", "repeats"):
         words += [f"--{option}", str(getattr(arguments, option))]
-    return shlex.join(words)
+    return shlex.join([*words, "--device", device])

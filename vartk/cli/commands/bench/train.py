@@ -69,12 +69,12 @@ def run(arguments: argparse.Namespace) -> int:
             device=arguments.device,
             progress=lambda done, total, text: bar.update(done, text),
         )
-    show(result, report(result), _command(arguments), arguments)
+    show(result, report(result), _command(arguments, result["device"]), arguments)
     return 0
 
 
-def _command(arguments: argparse.Namespace) -> str:
+def _command(arguments: argparse.Namespace, device: str) -> str:
     """Return the command line that measures the same."""
     words = ["vartk", "bench", "train", arguments.config, *arguments.overrides, "--rows", arguments.rows]
-    words += ["--batch", arguments.batch, "--repeats", arguments.repeats, "--device", arguments.device]
+    words += ["--batch", arguments.batch, "--repeats", arguments.repeats, "--device", device]
     return shlex.join(map(str, words))
