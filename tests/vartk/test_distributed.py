@@ -2,11 +2,11 @@
 
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import torch
@@ -96,14 +96,6 @@ def assert_same(run, expected, stage):
         assert line == pytest.approx(other, rel=1e-3, abs=1e-4)
 
 
-def test_two_processes_train_a_tokenizer_as_one_does(folder, tmp_path):
-    out, log = together(*words(folder, "tokenizer", tmp_path / "two"))
-    assert out.count("model: ") == 1  # the first process speaks for both
-    assert log.count("step 4 validation") == 1
-    alone(*words(folder, "tokenizer", tmp_path / "one"))
-    assert_same(tmp_path / "two", tmp_path / "one", "tokenizer")
-
-
 def test_an_opponent_trains_in_two_processes_and_goes_on_in_one(folder, tmp_path):
     name, run = "train.tokenizer.adversarial", tmp_path / "run"
     settings = [f"{name}=patch", f"{name}.layers=2", f"{name}.width=8", f"{name}_start=0.0"]
@@ -181,24 +173,39 @@ def test_what_several_processes_cannot_do_is_refused():
         Trainer(Needs(batch=8, precision="fp16", parallel="fsdp"), torch.device("cpu"), World(0, 2))
 
 
-@pytest.fixture
-def _launched(monkeypatch):
+def test_two_processes_train_both_stages_as_one_does(folder, tmp_path):
+    config, two, one = str(folder / "config.yaml"), tmp_path / "two", tmp_path / "one"
+    both = ("train", "both", config, "train.transformer.views=5", "--out")
+    out, log = together(*both, str(two))
+    assert out.count("model: ") == 1  # the first process speaks for both
+    assert log.count("step 4 validation") == 2  # one a stage
+    alone(*both, str(one))
+    for stage in ("tokenizer", "transformer"):
+        assert_same(two / stage, one / stage, stage)
+    # as if it was stopped between the stages
+    shutil.rmtree(two / "transformer")
+    shutil.rmtree(two / "tokens")
+    together("train", "both", config, "--out", str(two), "--resume")
+    assert_same(two / "transformer", one / "transformer", "transformer")
+
+
+def test_two_processes_make_the_tokens_of_a_transformer(folder, tmp_path):
+    # of 45 views one process takes the first 32, the other one the rest
+    words = ["train", "transformer", folder / "config.yaml", "train.transformer.views=5"]
+    for run, run_it in ((tmp_path / "two", together), (tmp_path / "one", alone)):
+        run_it(*map(str, [*words, "--tokenizer", folder / "tokenizer", "--out", run]))
+    for name in ("train.safetensors", "validation.safetensors", "train.captions.json", "tokens.json"):
+        shared, whole = (tmp_path / f"{run}-tokens" / name for run in ("two", "one"))
+        assert shared.read_bytes() == whole.read_bytes(), name
+    assert_same(tmp_path / "two", tmp_path / "one", "transformer")
+
+
+def test_the_demo_is_not_for_several_processes(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "test")
     monkeypatch.setenv("RANK", "0")
-
-
-@pytest.mark.usefixtures("_launched")
-def test_several_processes_do_not_tokenize(folder, tmp_path, capsys):
-    config, tokenizer, out = str(folder / "config.yaml"), str(folder / "tokenizer"), str(tmp_path / "run")
-    arguments = ["train", "transformer", config, "dataset.validation=0.5", "--tokenizer", tokenizer]
-    assert main([*arguments, "--out", out]) == 2
-    first = (
-        f"first: vartk tokenize {config} dataset.validation=0.5 --tokenizer {tokenizer} --out {out}-tokens"
-    )
-    assert first in capsys.readouterr().err
-    assert main(["train", "both", config, "--out", out]) == 2
-    assert "runs in one process" in capsys.readouterr().err
-    assert not list(Path(tmp_path).iterdir())
+    assert main(["demo", "--out", str(tmp_path / "demo")]) == 2
+    assert "runs in one process; type it without torchrun" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_blocks_of_a_transformer_are_sharded_one_by_one(tmp_path):

@@ -51,6 +51,14 @@ class World:
         dist.broadcast_object_list(values)
         return values[0]
 
+    def collected(self, value: Any) -> list[Any]:
+        """Return the leading process the values of all, by rank, and the others an empty list."""
+        if self.size == 1:
+            return [value]
+        values = [None] * self.size if self.leads else None
+        dist.gather_object(value, values)
+        return values or []
+
     def largest(self, value: int, device: torch.device) -> int:
         """Return the largest value that a process has."""
         if self.size == 1:
@@ -76,7 +84,8 @@ ALONE = World()
 def processes(device: torch.device) -> Iterator[tuple[World, torch.device]]:
     """Join the processes that torchrun started, while the block runs.
 
-    Gives the world and this process's own device, of the type that was asked for.
+    Gives the world and this process's own device, of the type that was asked for. A block inside another
+    one joins what the outer one has joined.
     """
     if launched_rank() is None:
         yield ALONE, device
@@ -84,11 +93,16 @@ def processes(device: torch.device) -> Iterator[tuple[World, torch.device]]:
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
+    if dist.is_initialized():
+        yield World(dist.get_rank(), dist.get_world_size()), device
+        return
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
     try:
         with warnings.catch_warnings():
             # not every scale uses every weight, so that DDP has to look, and finds in vain where it does
             warnings.filterwarnings("ignore", "find_unused_parameters=True was specified")
+            # its successor is not in all versions of torch that vartk takes
+            warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
             yield World(dist.get_rank(), dist.get_world_size()), device
     finally:
         dist.destroy_process_group()

@@ -34,7 +34,12 @@ def tokenizer_layer(folder: Path, found: Plugins) -> Layer:
 
 
 def train_tokenizer(
-    composed: Composed[Config], out: Path, *, reporter: Reporter, device: str, resume: bool = False
+    composed: Composed[Config],
+    out: Path,
+    *,
+    reporter: Reporter,
+    device: str | torch.device,
+    resume: bool = False,
 ) -> Path:
     """Run the first stage in the folder `out`, and return the model folder; errors as `train`."""
     if not resume:
@@ -56,7 +61,7 @@ def train_transformer(
     out: Path,
     *,
     reporter: Reporter,
-    device: str,
+    device: str | torch.device,
     resume: bool = False,
 ) -> Path:
     """Run the second stage in the folder `out`, and return the model folder.
@@ -84,7 +89,7 @@ def tokenize_dataset(
     tokenizer: Path,
     folder: Path,
     *,
-    device: str,
+    device: str | torch.device,
     progress: Callable[[str, int, int], None],
     event: Callable[[str], None] = log.info,
 ) -> None:
@@ -93,16 +98,18 @@ def tokenize_dataset(
     _agree(config, tokenizer)
     model = new_model(config, plugins(), predictor=False)
     _give_tokenizer(model, tokenizer)
-    tokenize(
-        tokenizer,
-        model.to(as_device(device)),
-        open_datasets(config, event),
-        folder,
-        augment=config.augment,
-        views=config.train.transformer.views,
-        seed=config.train.transformer.seed,
-        progress=progress,
-    )
+    with processes(as_device(device)) as (world, own):
+        tokenize(
+            tokenizer,
+            model.to(own),
+            open_datasets(config, event),
+            folder,
+            augment=config.augment,
+            views=config.train.transformer.views,
+            seed=config.train.transformer.seed,
+            progress=progress,
+            world=world,
+        )
 
 
 def open_datasets(

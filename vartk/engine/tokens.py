@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,8 @@ from vartk_registry.interfaces import ImageDataset, Schedule
 from ..config import AugmentConfig
 from ..files import load_tensors, save_tensors, whole_folder
 from .build import grid
-from .data import Images
+from .data import Images, View
+from .distributed import ALONE, World
 from .folder import fingerprint
 from .model import Model
 
@@ -53,6 +55,7 @@ def tokenize(
     seed: int,
     batch: int = 32,
     progress: Callable[[str, int, int], None] = lambda split, done, total: None,
+    world: World = ALONE,
 ) -> None:
     """Write the codes of every image of the "train" and "validation" datasets as a new folder.
 
@@ -60,27 +63,31 @@ def tokenize(
         tokenizer: the model folder that `model` was read from; its fingerprint is kept with the codes.
         views: augmented views of each training image; validation images have one, not augmented.
         progress: called with the split, the views done and their number.
+        world: the processes that share the work; every one of them calls this, and the first one writes.
 
     Raises:
         VartkError: `folder` exists, or cannot be written.
     """
     size = grid(model.config.image_size)
-    with whole_folder(folder) as aside:
+    with whole_folder(folder) if world.leads else nullcontext() as aside:
         for split in SPLITS:
             training = split == "train"
             images = Images(datasets[split], size, augment if training else None, seed)
             turns = views if training else 1
-            made = _encode(model, images, turns, batch, partial(progress, split))
-            save_tensors({"codes": made.codes, "labels": made.labels}, aside / f"{split}.safetensors")
-            (aside / f"{split}.captions.json").write_text(json.dumps(made.captions))
-        info = {
-            "tokenizer": fingerprint(tokenizer),
-            "schedule": [list(g) for g in model.schedule.grids],
-            "classes": datasets["train"].classes,
-            "views": views,
-            "skipped": {split: datasets[split].skipped for split in SPLITS},
-        }
-        (aside / INFO).write_text(json.dumps(info, indent=1))
+            made = _encode(model, images, turns, batch, partial(progress, split), world)
+            if aside is not None:
+                save_tensors({"codes": made.codes, "labels": made.labels}, aside / f"{split}.safetensors")
+                (aside / f"{split}.captions.json").write_text(json.dumps(made.captions))
+        if aside is not None:
+            info = {
+                "tokenizer": fingerprint(tokenizer),
+                "schedule": [list(g) for g in model.schedule.grids],
+                "classes": datasets["train"].classes,
+                "views": views,
+                "skipped": {split: datasets[split].skipped for split in SPLITS},
+            }
+            (aside / INFO).write_text(json.dumps(info, indent=1))
+    world.wait()  # until the folder is there
 
 
 def load_tokens(folder: Path, tokenizer: Path, schedule: Schedule) -> dict[str, Tokens]:
@@ -118,21 +125,46 @@ def _read_json(path: Path) -> Any:
 
 
 def _encode(
-    model: Model, images: Images, turns: int, batch: int, progress: Callable[[int, int], None]
+    model: Model,
+    images: Images,
+    turns: int,
+    batch: int,
+    progress: Callable[[int, int], None],
+    world: World,
 ) -> Tokens:
+    """Return the tokens of all views, in the leading process; the others return none.
+
+    The processes take the batches in turns, so that each has the images that one process would give it.
+    """
     views = [(turn, index) for turn in range(turns) for index in range(len(images))]
     dtype = _compact(model.tokenizer.space.classes)
-    codes = torch.empty(len(views), model.schedule.total, *model.tokenizer.space.shape, dtype=dtype)
+    count = len(views) if world.leads else 0
+    codes = torch.empty(count, model.schedule.total, *model.tokenizer.space.shape, dtype=dtype)
     examples = []
-    for start in range(0, len(views), batch):
-        part = views[start : start + batch]
-        read = [images.dataset[index] for _, index in part]
-        pixels = torch.stack([images.prepared(*seen) for seen in zip(read, part, strict=True)])
-        codes[start : start + batch] = torch.cat(model.encode(pixels), dim=1)
-        examples += [(example.label, example.caption) for example in read]
-        progress(min(start + batch, len(views)), len(views))
+    for start in range(0, len(views), batch * world.size):
+        first = start + batch * world.rank
+        made, labelled = _encode_batch(model, images, views[first : first + batch])
+        shares = world.collected((made.to(dtype), labelled))
+        if not shares:
+            continue
+        stop = min(start + batch * world.size, len(views))
+        codes[start:stop] = torch.cat([share for share, _ in shares])
+        examples += [example for _, share in shares for example in share]
+        progress(stop, len(views))
     labels = torch.tensor([label for label, _ in examples], dtype=torch.int64)
     return Tokens(codes, labels, [caption for _, caption in examples])
+
+
+def _encode_batch(
+    model: Model, images: Images, views: Sequence[View]
+) -> tuple[torch.Tensor, list[tuple[int, str]]]:
+    """Return codes [B, L, *shape] on the CPU, and labels with captions."""
+    if not views:  # the last batches are not enough for all processes
+        return torch.empty(0, model.schedule.total, *model.tokenizer.space.shape), []
+    read = [images.dataset[index] for _, index in views]
+    pixels = torch.stack([images.prepared(*seen) for seen in zip(read, views, strict=True)])
+    codes = torch.cat(model.encode(pixels), dim=1).cpu()
+    return codes, [(example.label, example.caption) for example in read]
 
 
 def _compact(classes: int) -> torch.dtype:

@@ -9,9 +9,10 @@ from vartk_registry import VartkError
 
 from ..components import plugins
 from ..config import Composed, Config, Layer, compose, load_layers
+from ..engine.device import as_device
+from ..engine.distributed import processes
 from ..engine.recipes import tokenize_dataset, tokenizer_layer, train_tokenizer, train_transformer
 from ..engine.training import Reporter
-from ..environment import launched_rank
 from ..files import refuse_existing
 from .sample import Bar
 
@@ -43,16 +44,12 @@ def train_both(
     Args:
         config: a preset or a YAML file; overrides: what is set beside it.
         reporter: wraps a bar for a stage.
+        device: as `vartk.load` takes it; of several processes that torchrun started each has its own.
         resume: go on where it was stopped, each stage with the configuration that it began with.
 
     Raises:
         VartkError: one of the folders exists, or there is nothing to resume; errors of training.
     """
-    if launched_rank() is not None:
-        raise VartkError(
-            "`vartk train both` runs in one process; with torchrun: train tokenizer, then tokenize (without "
-            "torchrun), then train transformer"
-        )
     first, tokens, second = out / "tokenizer", out / "tokens", out / "transformer"
     if resume and not first.exists():
         raise VartkError(f"{out} is not a run that could be resumed; leave --resume out")
@@ -60,29 +57,32 @@ def train_both(
         for part in (first, tokens, second):
             refuse_existing(part)
 
-    began = [run for run in (second, first) if run.exists()]  # either knows all keys of both stages
+    with processes(as_device(device)) as (world, own):
+        # as the first process sees it, which makes them
+        present = world.told([part for part in (first, tokens, second) if part.exists()])
+        began = [run for run in (second, first) if run in present]  # either knows all keys of both stages
 
-    def composed(*more: Layer) -> Composed[Config]:
-        layers = load_layers(str(began[0]) if began else config, plugins())
-        return compose(Config, [*layers, *more, overrides], plugins())
+        def composed(*more: Layer) -> Composed[Config]:
+            layers = load_layers(str(began[0]) if began else config, plugins())
+            return compose(Config, [*layers, *more, overrides], plugins())
 
-    setting = composed()
-    tokenizer = train_tokenizer(
-        setting,
-        first,
-        reporter=reporter(add_bar("1/2 tokenizer", setting.config.train.tokenizer.steps)),
-        device=device,
-        resume=first.exists(),
-    )
-    setting = composed(tokenizer_layer(tokenizer, plugins()))
-    if not tokens.exists():
-        tokenize_dataset(setting.config, tokenizer, tokens, device=device, progress=split_bars(add_bar))
-    return train_transformer(
-        setting,
-        tokenizer,
-        tokens,
-        second,
-        reporter=reporter(add_bar("2/2 transformer", setting.config.train.transformer.steps)),
-        device=device,
-        resume=second.exists(),
-    )
+        setting = composed()
+        tokenizer = train_tokenizer(
+            setting,
+            first,
+            reporter=reporter(add_bar("1/2 tokenizer", setting.config.train.tokenizer.steps)),
+            device=own,
+            resume=first in present,
+        )
+        setting = composed(tokenizer_layer(tokenizer, plugins()))
+        if tokens not in present:
+            tokenize_dataset(setting.config, tokenizer, tokens, device=own, progress=split_bars(add_bar))
+        return train_transformer(
+            setting,
+            tokenizer,
+            tokens,
+            second,
+            reporter=reporter(add_bar("2/2 transformer", setting.config.train.transformer.steps)),
+            device=own,
+            resume=second in present,
+        )

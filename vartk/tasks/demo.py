@@ -9,12 +9,15 @@ from typing import Any
 
 import torch
 
+from vartk_registry import VartkError
+
 from ..components import plugins
 from ..config import Config, Layer, compose, load_layers
 from ..engine.folder import load_model
 from ..engine.model import Model
 from ..engine.recipes import open_datasets
 from ..engine.training import Reporter, Run
+from ..environment import launched_rank
 from ..files import refuse_existing, whole_file
 from ..hub import load
 from ..images import enlarged, labelled_grid, save_image, tile
@@ -56,6 +59,8 @@ def run_demo(
 
     Returns where everything is, and the numbers of the report.
     """
+    if launched_rank() is not None:
+        raise VartkError("`vartk demo` runs in one process; type it without torchrun")
     config = compose(Config, [*load_layers("demo", plugins()), overrides], plugins()).config
     refuse_existing(out)
     open_datasets(config, lambda line: None)  # so mistakes come out before anything is written

@@ -10,6 +10,8 @@ from .. import terminal
 from ..arguments import add_device, add_json, add_out, add_overrides, examples
 
 if TYPE_CHECKING:
+    import torch
+
     from ...config import Config
 
 
@@ -53,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def tokenize_with_bar(config: Config, tokenizer: Path, folder: Path, device: str) -> None:
+def tokenize_with_bar(config: Config, tokenizer: Path, folder: Path, device: str | torch.device) -> None:
     """Write the tokens of a configuration's dataset, showing progress."""
     from ...engine.recipes import tokenize_dataset
     from ...tasks.both import split_bars

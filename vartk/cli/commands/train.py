@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -93,40 +92,34 @@ def run_tokenizer(arguments: argparse.Namespace) -> int:
 
 def run_transformer(arguments: argparse.Namespace) -> int:
     """Train a transformer."""
-    from vartk_registry import VartkError
-
+    from ...engine.device import as_device
+    from ...engine.distributed import processes
     from ...engine.recipes import train_transformer
-    from ...environment import launched_rank
     from ...hub import find_model
     from ..progress import TrainingBar, bars
 
     tokenizer = find_model(arguments.tokenizer)
     composed = _composed(arguments, tokenizer)
-    tokens = arguments.tokens
-    if tokens is None:
-        tokens = arguments.out.with_name(f"{arguments.out.name}-tokens")
-        if tokens.exists():
-            terminal.note(f"using the tokens in {tokens}")
-        elif launched_rank() is not None:
-            words = ["tokenize", arguments.config, *arguments.overrides, "--tokenizer", arguments.tokenizer]
-            raise VartkError(
-                f"there are no tokens in {tokens}, and several processes do not make them; "
-                f"first: vartk {shlex.join([*words, '--out', str(tokens)])}"
-            )
-        else:
-            from .tokenize import tokenize_with_bar
+    with processes(as_device(arguments.device)) as (world, device):
+        tokens = arguments.tokens
+        if tokens is None:
+            tokens = arguments.out.with_name(f"{arguments.out.name}-tokens")
+            if world.told(tokens.exists()):
+                terminal.note(f"using the tokens in {tokens}")
+            else:
+                from .tokenize import tokenize_with_bar
 
-            tokenize_with_bar(composed.config, tokenizer, tokens, arguments.device)
-    with bars() as add_bar:
-        model = train_transformer(
-            composed,
-            tokenizer,
-            tokens,
-            arguments.out,
-            reporter=TrainingBar(add_bar("transformer", composed.config.train.transformer.steps)),
-            device=arguments.device,
-            resume=arguments.resume,
-        )
+                tokenize_with_bar(composed.config, tokenizer, tokens, device)
+        with bars() as add_bar:
+            model = train_transformer(
+                composed,
+                tokenizer,
+                tokens,
+                arguments.out,
+                reporter=TrainingBar(add_bar("transformer", composed.config.train.transformer.steps)),
+                device=device,
+                resume=arguments.resume,
+            )
     return _done(arguments, model, f"vartk sample {model} --out DIR")
 
 

@@ -134,10 +134,11 @@ class Trainer:
         self.export(run)
 
     def export(self, run: Run) -> None:
-        """Write the model folder."""
+        """Write the model folder, and return in every process when it is there."""
         weights = gathered(self.shown) if self.parallel.sharded else self.shown.state_dict()
         if self.world.leads:
             self.stage.export(weights, run.model)
+        self.world.wait()
 
     def _backward(self, batch: Any) -> dict[str, Any]:
         """Add up the gradients of the micro-batches, and return the means of their numbers."""
