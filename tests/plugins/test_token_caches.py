@@ -101,12 +101,13 @@ def test_attention_in_pieces_is_attention(monkeypatch):
 )
 def test_the_observation_window_is_the_centres_of_a_partition(grid, rows, columns):
     h, w = grid
-    assert observation_window(h * w, grid) == [row * w + column for row in rows for column in columns]
+    centres = [row * w + column for row in rows for column in columns]
+    assert list(observation_window(h * w, grid)) == centres
 
 
 def test_the_window_of_a_pruned_map_is_16_tokens_at_equal_distances():
-    assert observation_window(32, (8, 8)) == list(range(1, 32, 2))
-    assert observation_window(5, (8, 8)) == [0, 1, 2, 3, 4]
+    assert observation_window(32, (8, 8)) == tuple(range(1, 32, 2))
+    assert observation_window(5, (8, 8)) == (0, 1, 2, 3, 4)
 
 
 def test_scale_kv_keeps_the_window_and_what_it_attends_to():

@@ -77,6 +77,12 @@ class SamplingConfig:
         removed={"int8": "take 'bf16', which is as fast"},
     )
     compile: bool = param(False, "compile the transformer's blocks with torch.compile; the start is slow")
+    record: str = param(
+        "auto",
+        "CUDA graphs: auto records a generation on a GPU and replays it for the batches that follow; always "
+        "records the first one already, on a CPU too as a check, and refuses what cannot be recorded; never",
+        choices=("auto", "always", "never"),
+    )
 
 
 @dataclass(kw_only=True, slots=True)

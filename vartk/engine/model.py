@@ -27,6 +27,7 @@ from .inference.copies import Inference, prepared
 from .inference.decoding import decoded
 from .inference.precision import precision
 from .randomness import randomness
+from .recording.recordings import recorded_settings
 from .scale import ScaleState
 
 
@@ -247,7 +248,7 @@ class Model:
         recipe = self.recipe(sampling, seeds)
         if strategy is not None:
             recipe = replace(recipe, cache=strategy)
-        states = self._generation(conditions, sampling, recipe)
+        states = self._generation(conditions, sampling, recipe, named=strategy is None)
         if handover is None:
             yield from states
             return
@@ -267,11 +268,17 @@ class Model:
         sampling: SamplingConfig,
         recipe: Recipe,
         drafted: Sequence[ScaleState] = (),
+        *,
+        named: bool = True,
     ) -> Generator[ScaleState, None, None]:
         predictor, inference = self._predictor(), self._prepared(sampling)
         condition = predictor.conditioner(conditions)
         null = predictor.conditioner(predictor.conditioner.null(len(conditions)).to(self.device))
-        return generate(inference.tokenizer, inference.transformer, condition, null, recipe, drafted)
+        if sampling.record == "never" or (sampling.record == "auto" and self.device.type != "cuda"):
+            return generate(inference.tokenizer, inference.transformer, condition, null, recipe, drafted)
+        settings = recorded_settings(sampling, self.device) if named else None
+        always = sampling.record == "always"
+        return inference.recordings.generate(condition, null, recipe, drafted, settings, always=always)
 
     def _prepared(self, sampling: SamplingConfig) -> Inference:
         """Return the modules for inference: the last call's, if settings and weights are as they were."""

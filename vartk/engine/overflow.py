@@ -29,6 +29,10 @@ class Overflow:
         """Set the flag of the images."""
         self._flags[-1] = ~images.amax().isfinite()
 
+    def take(self, other: Overflow) -> None:
+        """Take over the flags of the logits."""
+        self._flags[:-1] = other._flags[:-1]
+
     def check(self) -> None:
         """Wait for the device; `VartkError` names the first scale whose flag is set."""
         flags = self._flags.tolist()

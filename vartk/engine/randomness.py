@@ -35,7 +35,12 @@ class PerImageRandom:
 
     def __init__(self, keys: torch.Tensor, sizes: Sequence[int]) -> None:
         self.keys = keys
+        self._sizes = sizes
         self._stops = [sum(sizes[: step + 1]) for step in range(len(sizes))]
+
+    def with_keys(self, keys: torch.Tensor) -> PerImageRandom:
+        """Return the random numbers of other keys for the same scales."""
+        return PerImageRandom(keys, self._sizes)
 
     def at(self, step: int) -> KeyedRandom:
         """Return the random numbers of a scale: the same ones at each call."""

@@ -162,7 +162,7 @@ class Evaluation:
         for start in range(0, asked.count, size):
             labels = chosen[start : start + size]
             seeds = [asked.seed + start + i for i in range(len(labels))]
-            images = sample_batch(self.model, labels, seeds, settings, bar, start)
+            images = sample_batch(self.model, labels, seeds, settings, bar, start).images.cpu()
             seen.append(Seen.of(self.feature, images.to(self.model.device)))
             pictures[start : start + size] = to_uint8(images).numpy()
         return Seen.joined(seen), pictures

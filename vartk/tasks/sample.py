@@ -13,6 +13,7 @@ import torch
 from .. import __version__
 from ..config import plain
 from ..engine.model import Model
+from ..engine.scale import ScaleState
 from ..files import refuse_existing, whole_file
 from ..images import enlarged, labelled_grid, save_image, to_uint8
 
@@ -60,12 +61,15 @@ def sample_to_folder(
     seeds = [seed + i for i in range(len(indices))]
     shown: list[torch.Tensor] = []
     packed: np.ndarray | None = None
+    unrecorded: set[str] = set()
     bar = add_bar("sample", len(indices))
     for start in range(0, len(indices), sampling.batch):
         rows = slice(start, start + sampling.batch)
-        images = sample_batch(
+        last = sample_batch(
             model, indices[rows], seeds[rows], {"refiner": refiner, "draft": draft, **settings}, bar, start
         )
+        images = last.images.cpu()
+        unrecorded |= {last.unrecorded} - {""}
         shown.extend(images[: max(0, GRID - len(shown))])
         if file_format == "png":
             for index, image in enumerate(images, start):
@@ -89,6 +93,7 @@ def sample_to_folder(
         "labels": indices,
         "seeds": seeds,
         "sampling": plain(sampling),
+        "unrecorded": sorted(unrecorded),
         "refiner": refiner and {"draft": draft, "sampling": plain(refiner.sampling(**settings))},
         "versions": {"vartk": __version__, "torch": str(torch.__version__)},
     }
@@ -104,8 +109,8 @@ def sample_batch(
     settings: Mapping[str, Any],
     bar: Bar,
     before: int,
-) -> torch.Tensor:
-    """Sample one batch, showing each scale, and return its images [B, 3, H, W] in [0, 1].
+) -> ScaleState:
+    """Sample one batch, showing each scale, and return the last one.
 
     `settings` are arguments of `Model.stream`.
     """
@@ -113,4 +118,4 @@ def sample_batch(
         h, w = state.schedule.grids[state.step]
         done, scales = state.step + 1, len(state.schedule)
         bar.update(before + len(labels) * done / scales, f"scale {done}/{scales} ({h}x{w})")
-    return state.images.cpu()
+    return state

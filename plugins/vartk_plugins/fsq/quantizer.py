@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 
 import torch
 from torch import nn
@@ -56,7 +57,7 @@ class FiniteScalarQuantizer(nn.Module):
 
     def embed(self, codes: torch.Tensor) -> torch.Tensor:
         """Return the vectors [..., dim], in [-1, 1], of codes [...]."""
-        levels_D, strides_D = self._radix(codes.device)
+        levels_D, strides_D = _radix(self.levels, codes.device)
         half_D = levels_D // 2
         return ((codes[..., None] // strides_D) % levels_D - half_D) / half_D
 
@@ -73,7 +74,7 @@ class FiniteScalarQuantizer(nn.Module):
         return error + self.commitment * F.mse_loss(features, approximation.detach())
 
     def _codes(self, vectors: torch.Tensor) -> torch.Tensor:
-        levels_D, strides_D = self._radix(vectors.device)
+        levels_D, strides_D = _radix(self.levels, vectors.device)
         bound_D = (levels_D - 1) * (1 + _MARGIN) / 2
         # an even number of levels has no middle one: shifted by half a step, 0 still becomes 0
         # (the paper's listing has tan for atanh, which comes near)
@@ -81,7 +82,12 @@ class FiniteScalarQuantizer(nn.Module):
         bounded = (vectors + (offset_D / bound_D).atanh()).tanh() * bound_D - offset_D
         return ((bounded.round().long() + levels_D // 2) * strides_D).sum(dim=-1)
 
-    def _radix(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the levels [D] and what a step of each is worth in the joint index [D]."""
-        strides = [math.prod(self.levels[:channel]) for channel in range(self.dim)]
-        return torch.tensor(self.levels, device=device), torch.tensor(strides, device=device)
+
+@cache
+def _radix(levels: tuple[int, ...], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the levels [D] and what a step of each is worth in the joint index [D].
+
+    They are made once: a GPU would wait for each copy.
+    """
+    strides = [math.prod(levels[:channel]) for channel in range(len(levels))]
+    return torch.tensor(levels, device=device), torch.tensor(strides, device=device)

@@ -18,6 +18,7 @@ from vartk_registry.interfaces import CachePlan
 
 from .budget import Budgeted, divided, needed
 from .held import HeldTokens, highest
+from .indices import on_device
 from .scores import probabilities, received
 
 _SINKS = 2
@@ -81,11 +82,15 @@ class HackState(AllTokens):
 
     def __init__(self, plan: CachePlan, contextual: list[list[int]], *rooms: int) -> None:
         self._parts = _Structural(plan, rooms[0]), _Contextual(plan, rooms[1])
-        self._groups: list[list[tuple[list[int], HeldTokens]]] = []
+        self._groups: list[list[tuple[tuple[int, ...], HeldTokens]]] = []
         for few in contextual:
             others = [head for head in range(plan.heads) if head not in few]
             self._groups.append(
-                [(heads, part) for heads, part in zip((others, few), self._parts, strict=True) if heads]
+                [
+                    (tuple(heads), part)
+                    for heads, part in zip((others, few), self._parts, strict=True)
+                    if heads
+                ]
             )
 
     def append(self, layer: int, step: int, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
@@ -115,8 +120,9 @@ class HackState(AllTokens):
             return attend(q, *self.append(layer, step, q, k, v))
         out = torch.empty_like(q)
         for heads, part in self._groups[layer]:
-            own_q, own_k, own_v = (x[:, :, heads] for x in (q, k, v))
-            out[:, :, heads] = attend(own_q, *part.append(layer, step, own_q, own_k, own_v))
+            own = on_device(heads, q.device)
+            own_q, own_k, own_v = (x[:, :, own] for x in (q, k, v))
+            out[:, :, own] = attend(own_q, *part.append(layer, step, own_q, own_k, own_v))
         return out
 
     def narrow(self, batch: int) -> None:

@@ -17,6 +17,7 @@ from vartk_registry.interfaces import CachePlan, Grid
 
 from .budget import Budgeted, divided, needed
 from .held import HeldTokens, highest
+from .indices import on_device
 from .scores import received
 
 _CELLS = 4
@@ -94,9 +95,9 @@ class ScaleKvState(HeldTokens):
         room, tokens, own = self._rooms[step][layer], k.shape[1], q.shape[1]
         if tokens <= room:
             return None
-        window = observation_window(own, self.plan.schedule.grids[step])
+        window = on_device(observation_window(own, self.plan.schedule.grids[step]), q.device)
         priority = received(q[:, window], k, self.plan.scale)
-        priority[:, [tokens - own + index for index in window]] = torch.inf
+        priority[:, tokens - own + window] = torch.inf
         return highest(priority, room)
 
 
@@ -132,7 +133,7 @@ class ScaleKvCalibration(Measuring):
         return {"drafters": [sorted(step for of, step in broadest if of == layer) for layer in range(layers)]}
 
 
-def observation_window(tokens: int, grid: Grid) -> list[int]:
+def observation_window(tokens: int, grid: Grid) -> tuple[int, ...]:
     """Return the tokens at the centres of a 4x4 partition of a map, row by row.
 
     A map of fewer than 4 rows or columns has fewer of them. Where tokens have been pruned there is no
@@ -141,9 +142,9 @@ def observation_window(tokens: int, grid: Grid) -> list[int]:
     h, w = grid
     if tokens != h * w:
         return _centres(tokens, _CELLS**2)
-    return [row * w + column for row in _centres(h, _CELLS) for column in _centres(w, _CELLS)]
+    return tuple(row * w + column for row in _centres(h, _CELLS) for column in _centres(w, _CELLS))
 
 
-def _centres(length: int, parts: int) -> list[int]:
+def _centres(length: int, parts: int) -> tuple[int, ...]:
     """Return the centres of equal parts of a line of cells, each once."""
-    return sorted({(2 * part + 1) * length // (2 * parts) for part in range(parts)})
+    return tuple(sorted({(2 * part + 1) * length // (2 * parts) for part in range(parts)}))

@@ -1,6 +1,7 @@
 """vartk eval, on a tiny model with a third party's feature."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import tiny
@@ -117,7 +118,7 @@ def test_copies_of_training_images_are_found(evaluate, photos, tmp_path, monkeyp
     stolen = torch.stack([(to_tensor(image.convert("RGB")) + 1) / 2 for image in copies])
 
     def stealing(model, labels, seeds, *others):
-        return stolen[torch.tensor(seeds) % 3]
+        return SimpleNamespace(images=stolen[torch.tensor(seeds) % 3])
 
     monkeypatch.setattr("vartk.evaluation.evaluation.sample_batch", stealing)
     made = evaluate("--out", tmp_path / "out")

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from vartk_registry import VartkError
 
+from ..recording.recordings import Recordings
 from .layers import ChannelsLastConv2d, FastLinear, has_gelu
 from .precision import Precision, precision
 
@@ -35,12 +36,14 @@ class Inference:
 
     Attributes:
         precision: how they compute.
+        recordings: of generations with them.
         made_for: the settings, and the state of the weights.
     """
 
     tokenizer: Any
     transformer: Any
     precision: Precision
+    recordings: Recordings
     made_for: tuple[Any, ...]
 
 
@@ -72,7 +75,8 @@ def prepared(
             raise VartkError(f"compile=true compiles a copy, and precision={name} has none; take fp32")
         # a graph a scale on a GPU, where shapes that are known run faster
         transformer.compile_steps(dynamic=device.type == "cpu")
-    return Inference(tokenizer, transformer, chosen, made_for)
+    recordings = Recordings(tokenizer, transformer, chosen, device)
+    return Inference(tokenizer, transformer, chosen, recordings, made_for)
 
 
 def _state(module: nn.Module | None) -> list[tuple[int, int]]:

@@ -1,0 +1,157 @@
+"""A generation of a fixed number of images, recorded a scale at a time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from vartk_registry.interfaces import Condition, Tokenizer, Transformer
+
+from ..generate import Drawn, Recipe, Steps
+from ..overflow import Overflow
+from ..randomness import PerImageRandom
+from ..scale import Decode, ScaleState
+from .recorder import Recorder
+
+
+class RecordedGeneration:
+    """What a generation computes from its conditions and its random numbers.
+
+    A scale is a part of the recording. Between two parts a consumer may change the vectors.
+
+    Args:
+        condition, null, drafted: of any generation of this kind; their numbers do not matter.
+        recipe: its random numbers are `PerImageRandom`.
+
+    Attributes:
+        busy: held while a generation plays.
+
+    Raises:
+        RuntimeError: a component does what cannot be recorded.
+    """
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        tokenizer: Tokenizer,
+        transformer: Transformer,
+        condition: Condition,
+        null: Condition,
+        recipe: Recipe,
+        drafted: Sequence[ScaleState],
+    ) -> None:
+        self.busy = threading.Lock()
+        self._recorder = recorder
+        self._tokenizer = tokenizer
+        self._transformer = transformer
+        with torch.inference_mode(False), torch.no_grad():
+            self._condition, self._null = _clone(condition), _clone(null)
+            self._keys = recipe.random.keys.clone()
+            self._given = [state.f_hat.clone() for state in drafted]
+            # the recording reads what the recipe's parts hold, such as plans of attention
+            self._recipe = replace(recipe, random=recipe.random.with_keys(self._keys))
+            self._f_hats: list[Tensor | None] = []
+            self._drawn: list[Drawn | None] = []
+            caching = torch.is_autocast_cache_enabled()
+            # a weight that one part casts must not be taken from the cache by another
+            torch.set_autocast_cache_enabled(False)
+            try:
+                for step in range(recipe.cache.steps(recipe.schedule)):
+                    f_hat, drawn = recorder.record(lambda step=step: self._compute(step))
+                    self._f_hats.append(f_hat)
+                    self._drawn.append(drawn)
+            finally:
+                torch.set_autocast_cache_enabled(caching)
+
+    def nbytes(self) -> int:
+        """Return the memory that the recording holds."""
+        return self._recorder.nbytes()
+
+    @torch.no_grad()
+    def play(
+        self,
+        condition: Condition,
+        null: Condition,
+        random: PerImageRandom,
+        drafted: Sequence[ScaleState],
+        decode: Decode,
+    ) -> Generator[ScaleState, None, None]:
+        """Yield a generation of at most `batch` images scale by scale, as `generate` does.
+
+        What is handed out is copied from the recording, which a later generation fills anew.
+
+        Raises:
+            VartkError: as `generate`.
+        """
+        with self._recorder.turn():
+            yield from self._play(condition, null, random, drafted, decode)
+
+    def _play(
+        self,
+        condition: Condition,
+        null: Condition,
+        random: PerImageRandom,
+        drafted: Sequence[ScaleState],
+        decode: Decode,
+    ) -> Generator[ScaleState, None, None]:
+        count, recipe = len(condition), self._recipe
+        for static, given in ((self._condition, condition), (self._null, null)):
+            _fill(static.vector, given.vector)
+            _fill(static.tokens, given.tokens)
+            _fill(static.lengths, given.lengths)
+        _fill(self._keys, random.keys)
+        for latent, state in zip(self._given, drafted, strict=True):
+            _fill(latent, state.f_hat)
+        overflow = Overflow(len(recipe.schedule), self._keys.device, recipe.precision)
+        for step, (f_hat, drawn) in enumerate(zip(self._f_hats, self._drawn, strict=True)):
+            self._recorder.replay(step)
+            if drawn is None:
+                continue
+            overflow.take(self._steps.overflow)
+            state = ScaleState(
+                step,
+                codes=drawn.codes[:count].clone(),
+                vectors=drawn.vectors[:count].clone(),
+                before=None if f_hat is None else f_hat[:count].clone(),
+                cache_bytes=drawn.cache_bytes,
+                tokenizer=self._tokenizer,
+                schedule=recipe.schedule,
+                decode=decode,
+                overflow=overflow,
+            )
+            yield state
+            drawn.vectors[:count].copy_(state.vectors)
+        overflow.check()
+
+    def _compute(self, step: int) -> tuple[Tensor | None, Drawn | None]:
+        """Compute a scale; return the latent of the scales before, and what was drawn."""
+        recipe, drafted = self._recipe, len(self._given)
+        if step == 0:
+            self._steps = Steps(
+                self._tokenizer, self._transformer, self._condition, self._null, recipe, drafted
+            )
+            f_hat = None
+        elif step <= drafted:
+            f_hat = self._given[step - 1]
+        else:
+            before, vectors = self._f_hats[step - 1], self._drawn[step - 1].vectors
+            f_hat = self._tokenizer.accumulate(before, vectors, step - 1, recipe.schedule)
+        return f_hat, self._steps(step, f_hat)
+
+
+def _clone(condition: Condition) -> Condition:
+    tensors = (condition.vector, condition.tokens, condition.lengths)
+    return Condition(*(None if tensor is None else tensor.clone() for tensor in tensors))
+
+
+def _fill(static: Tensor | None, given: Tensor | None) -> None:
+    """Copy rows into a static tensor; where there are fewer, the last one fills the rest."""
+    if static is None or given is None:
+        return
+    static[: len(given)] = given
+    if len(given) < len(static):
+        static[len(given) :] = given[-1:]
