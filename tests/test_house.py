@@ -32,7 +32,7 @@ TAKE_MORE_THAN_A_NAME = {"tokenizer", "transformer", "importer", "logger"}
 """Kinds that the kit cannot check by name; their own tests build small ones."""
 NEED_PARAMETERS = {"schedule/custom", "dataset/folder", "dataset/webdataset", "quantizer/fsq"}
 """Components that cannot be built with default parameters, or not at the width that the kit asks for."""
-DOWNLOADED = {"feature/lpips", "discriminator/dino"}
+DOWNLOADED = {"feature/lpips", "feature/inception", "discriminator/dino"}
 """Components that fetch weights; their own tests build them of files."""
 
 

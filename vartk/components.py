@@ -33,6 +33,7 @@ BUILTINS = tuple(
         "distribution_metrics",
         "elite",
         "lpips",
+        "inception",
         "loggers",
         "original_var",
         "presets",

@@ -91,3 +91,15 @@ def test_errors_say_what_is_wrong():
         compute("ssim", (torch.zeros(1, 3, 10, 64), torch.zeros(1, 3, 10, 64)))
     with pytest.raises(VartkError, match="no images"):
         compute("ssim")
+
+
+def test_both_equal_those_of_scikit_image():
+    metrics = pytest.importorskip("skimage.metrics")
+    images, reference = pictures(5, batch=3, height=40, width=31), pictures(6, batch=3, height=40, width=31)
+    images = (0.7 * reference + 0.3 * images).double()
+    pairs = list(zip(images.numpy(), reference.double().numpy(), strict=True))
+    psnr = np.mean([metrics.peak_signal_noise_ratio(b, a, data_range=1) for a, b in pairs])
+    assert compute("psnr", (images, reference))["psnr_db"] == pytest.approx(psnr, abs=1e-5)
+    as_published = {"gaussian_weights": True, "use_sample_covariance": False, "data_range": 1}
+    ssim = np.mean([metrics.structural_similarity(a, b, channel_axis=0, **as_published) for a, b in pairs])
+    assert compute("ssim", (images, reference))["ssim"] == pytest.approx(ssim, abs=1e-6)

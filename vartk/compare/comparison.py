@@ -105,11 +105,14 @@ class Comparison:
                 self.kept.keep_memory(way.name, found)
             bar.update(done, way.name)
 
-    def compare(self, feature: Feature | None, real: Seen | None, metrics: Sequence[str]) -> dict[str, Any]:
+    def compare(
+        self, feature: Feature | None, kinds: Sequence[str], real: Seen | None, metrics: Sequence[str]
+    ) -> dict[str, Any]:
         """Return the numbers of every way, ready for JSON.
 
         Args:
             feature: sees the images; None leaves the perceptual distance out.
+            kinds: of vectors that the metrics need (`vector_kinds`).
             real: real images in random order; None leaves the `metrics` of sets of features out.
         """
         bar = self.add_bar("compare", len(self.ways) * len(self.labels))
@@ -117,7 +120,8 @@ class Comparison:
         compared = 0 if real is None else min(len(self.labels), len(real) // 2)
         registry = self.model.plugins.registry
         for index, way in enumerate(self.ways):
-            row, seen = self._numbers(way, feature, lambda n, i=index: bar.update(i * len(self.labels) + n))
+            before = index * len(self.labels)
+            row, seen = self._numbers(way, feature, kinds, lambda n, b=before: bar.update(b + n))
             first = rows[0] if rows else row
             row["speedup"] = first["seconds_per_image"]["median"] / row["seconds_per_image"]["median"]
             row["transformer_speedup"] = first["transformer_seconds"] / row["transformer_seconds"]
@@ -153,7 +157,7 @@ class Comparison:
         return torch.stack(images) / 255
 
     def _numbers(
-        self, way: Way, feature: Feature | None, done: Callable[[int], None]
+        self, way: Way, feature: Feature | None, kinds: Sequence[str], done: Callable[[int], None]
     ) -> tuple[dict[str, Any], Seen | None]:
         """Return the numbers of a way but those of sets, and what the feature sees of its images."""
         closeness = Closeness(self.model, feature)
@@ -162,7 +166,7 @@ class Comparison:
             count = len(batch.images)
             closeness.update(batch, first)
             if feature is not None:
-                seen.append(Seen.of(feature, batch.images.to(self.model.device) / 255))
+                seen.append(Seen.of(feature, batch.images.to(self.model.device) / 255, kinds))
             if count == self.batch:  # a smaller one, at the end, has another speed
                 transformer.append(batch.seconds[0] / count)
                 decoder.append(batch.seconds[1] / count)

@@ -52,13 +52,13 @@ class Kept:
     def real(self) -> Seen | None:
         """What was seen of real images, in random order; None where there are none."""
         path = self._folder / REAL
-        return Seen(**load_tensors(path)) if path.is_file() else None
+        return Seen(load_tensors(path)) if path.is_file() else None
 
     def begin(self, labels: list[int | str], real: Seen | None) -> None:
         """Keep the settings, the conditions of the images, and what was seen of real ones."""
         with whole_folder(self._folder) as aside:
             if real is not None:
-                save_tensors({"features": real.features, "pixels": real.pixels}, aside / REAL)
+                save_tensors(real.vectors, aside / REAL)
             (aside / BEGUN).write_text(json.dumps({**self._made_by, "labels": labels}, indent=1))
         self.labels = labels
 

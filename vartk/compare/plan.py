@@ -16,7 +16,7 @@ from ..config import EvalConfig, Layer, parse_overrides, plain
 from ..engine.build import grid
 from ..engine.data import Images
 from ..engine.recipes import open_datasets
-from ..evaluation import data_config, set_metric
+from ..evaluation import data_config, vector_kinds
 from ..evaluation.data import KEYS, UNSAID
 from ..evaluation.real_images import (
     drawn,
@@ -95,8 +95,6 @@ class Plan:
             self.config, named = EvalConfig(), False
         else:
             self.config, named = data_config(options.data, options.model, find_model(options.model), chosen)
-        for name in self.config.metrics:
-            set_metric(plugins().registry, name)  # mistakes are told before minutes of work
         self.options = options
         self.source = Source(options.model, options.device, tuple(of_model) if random else None)
         self.model = self.source.open()
@@ -106,6 +104,9 @@ class Plan:
         self.ways = parse_ways(self.model, shared, options.cache, options.ways, self.source.open_refiner)
         self.left_out = dict.fromkeys((SETS, PERCEPTUAL), RANDOM) if random else {}
         self.feature = None if random else self._feature()
+        self.kinds: tuple[str, ...] = ()
+        if self.feature is not None:  # mistakes are told before minutes of work
+            self.kinds = vector_kinds(plugins().registry, self.config.metrics, self.feature)
         if SETS not in self.left_out and (why := self._no_sets(named=named)):
             self.left_out[SETS] = why
 
@@ -133,6 +134,7 @@ class Plan:
                 {} if SETS in self.left_out else {"references": options.references, "dataset": own["dataset"]}
             ),
             "feature": own["feature"],
+            "vectors": self.kinds,
         }
 
     def carry_out(
@@ -157,7 +159,7 @@ class Plan:
             "feature": feature and feature.label,
             "dataset": None if SETS in self.left_out else self.config.dataset.name,
             "left_out": self.left_out,
-            **comparison.compare(feature, kept.real, self.config.metrics),
+            **comparison.compare(feature, self.kinds, kept.real, self.config.metrics),
         }
 
     def _feature(self) -> Feature | None:
@@ -192,7 +194,7 @@ class Plan:
         images = Images(datasets["train"], grid(model.config.image_size))
         found = drawn(images.dataset, options.references, options.seed)
         batches = in_batches(found, model.config.sampling.batch, add_bar("training images", len(found)))
-        real, conditions = see_training(model, images, batches, self.feature.to(model.device))
+        real, conditions = see_training(model, images, batches, self.feature.to(model.device), self.kinds)
         kept.begin(drawn_conditions(conditions, options.count, options.seed), real)
 
 

@@ -12,7 +12,7 @@ from .data import data_config
 from .evaluation import Evaluation, Protocol
 from .neighbours import Neighbours, near_copies
 from .report import report, tables, write_evaluation
-from .sets import Seen, set_distances, set_metric
+from .sets import Seen, set_distances, vector_kinds
 
 __all__ = [
     "Evaluation",
@@ -23,7 +23,7 @@ __all__ = [
     "near_copies",
     "report",
     "set_distances",
-    "set_metric",
     "tables",
+    "vector_kinds",
     "write_evaluation",
 ]

@@ -30,7 +30,7 @@ from .real_images import (
     require_images,
     see_training,
 )
-from .sets import Seen, set_distances
+from .sets import FEATURES, Seen, set_distances, vector_kinds
 
 SHOWN = 24
 """Samples shown beside their nearest training images."""
@@ -61,7 +61,8 @@ class Evaluation:
     `datasets` are the splits "train" and "validation"; a tokenizer alone needs the second.
 
     Raises:
-        VartkError: the dataset has too few images, or not the model's classes.
+        VartkError: the dataset has too few images, or not the model's classes; or the feature does not give
+            what a metric needs.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Evaluation:
         self.feature = feature
         self.protocol = protocol
         self.add_bar = add_bar
+        self.kinds = vector_kinds(model.plugins.registry, protocol.metrics, feature)
         size = grid(model.config.image_size)
         self.images = {split: Images(dataset, size) for split, dataset in datasets.items()}
         if model.predictor is None:
@@ -100,7 +102,9 @@ class Evaluation:
         if self.model.predictor is None:
             return result, None
         batches = self._batches("training images", self.drawn)
-        training, conditions = see_training(self.model, self.images["train"], batches, self.feature)
+        training, conditions = see_training(
+            self.model, self.images["train"], batches, self.feature, self.kinds
+        )
         samples, pictures = self._samples(conditions)
         # FD depends on the counts: as many real images play the samples' part, before the same references
         compared = min(len(samples), len(training) // 2)
@@ -108,11 +112,11 @@ class Evaluation:
         distances["samples"] = self._distances(samples[:compared], references)
         distances["real images"] = self._distances(training[:compared], references)
         found = {
-            space: Neighbours.of(getattr(samples, space), getattr(training, space))
-            for space in ("features", "pixels")
+            space: Neighbours.of(samples.vectors[space], training.vectors[space])
+            for space in (FEATURES, "pixels")
         }
         result["neighbours"] = {
-            space: near_copies(near, Neighbours.of(getattr(validation, space), getattr(training, space)))
+            space: near_copies(near, Neighbours.of(validation.vectors[space], training.vectors[space]))
             for space, near in found.items()
         }
         result["images"] |= {
@@ -143,8 +147,8 @@ class Evaluation:
             with torch.no_grad():
                 output = tokenizer(pixels, schedule)
             quality.update(output, pixels)
-            seen.append(Seen.of(self.feature, (pixels + 1) / 2))
-            made.append(Seen.of(self.feature, (output.images + 1) / 2))
+            seen.append(Seen.of(self.feature, (pixels + 1) / 2, self.kinds))
+            made.append(Seen.of(self.feature, (output.images + 1) / 2, self.kinds))
         return quality.compute(), Seen.joined(seen), Seen.joined(made)
 
     def _samples(self, conditions: list[int | str]) -> tuple[Seen, np.ndarray]:
@@ -163,13 +167,13 @@ class Evaluation:
             labels = chosen[start : start + size]
             seeds = [asked.seed + start + i for i in range(len(labels))]
             images = sample_batch(self.model, labels, seeds, settings, bar, start).images.cpu()
-            seen.append(Seen.of(self.feature, images.to(self.model.device)))
+            seen.append(Seen.of(self.feature, images.to(self.model.device), self.kinds))
             pictures[start : start + size] = to_uint8(images).numpy()
         return Seen.joined(seen), pictures
 
     def _neighbours(self, pictures: np.ndarray, found: Mapping[str, Neighbours]) -> Image.Image:
         """Return samples, from the one nearest to a training image to the farthest, beside their nearest."""
-        order = found["features"].distances.argsort().tolist()
+        order = found[FEATURES].distances.argsort().tolist()
         count = min(SHOWN, len(order))
         images, labels = [], []
         for sample in (order[i * len(order) // count] for i in range(count)):

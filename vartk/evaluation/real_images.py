@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import torch
 
@@ -51,7 +51,11 @@ def in_batches(indices: Sequence[int], size: int, bar: Bar) -> Iterator[Sequence
 
 
 def see_training(
-    model: Model, images: Images, batches: Iterable[Sequence[int]], feature: Feature
+    model: Model,
+    images: Images,
+    batches: Iterable[Sequence[int]],
+    feature: Feature,
+    kinds: Collection[str],
 ) -> tuple[Seen, list[int | str]]:
     """Return what a feature on the model's device sees of images, and the label or caption of each."""
     takes = model.predictor.conditioner.takes  # type: ignore[union-attr]
@@ -61,7 +65,7 @@ def see_training(
         conditions += [getattr(example, takes) for example in examples]
         views = zip(examples, batch, strict=True)
         pixels = torch.stack([images.prepared(example, (0, i)) for example, i in views])
-        seen.append(Seen.of(feature, (pixels.to(model.device) + 1) / 2))
+        seen.append(Seen.of(feature, (pixels.to(model.device) + 1) / 2, kinds))
     return Seen.joined(seen), conditions
 
 

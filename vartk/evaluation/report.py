@@ -14,7 +14,7 @@ from ..files import whole_folder
 from ..tables import Table, markdown_table
 
 NAMES = {"psnr_db": "PSNR (dB)", "ssim": "SSIM", "perceptual": "perceptual distance"}
-SET_NAMES = {"fd": "FD", "kid": "KID"}
+SET_NAMES = {"fd": "FD", "sfd": "sFD", "kid": "KID", "is": "IS", "is_std": "IS spread"}
 
 JUDGE_WAS_LOSS = (
     "The tokenizer was trained to make this feature's distance small, so it flatters the model; look with "

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import torch
 
-from .gathered import GatheredFeatures
+from .gathered import GatheredVectors
 
 _ROWS = 1024
 """Rows of a kernel matrix in memory at once."""
 
 
-class KernelDistance(GatheredFeatures):
+class KernelDistance(GatheredVectors):
     """The squared maximum mean discrepancy, unbiased, over all pairs, with the kernel (x.y / D + 1)^3.
 
     Its expectation does not depend on the counts; it may be a little below 0 where the sets are alike.
@@ -18,10 +18,11 @@ class KernelDistance(GatheredFeatures):
 
     name = "kid"
 
-    def distance(self, found_ND: torch.Tensor, reference_MD: torch.Tensor) -> torch.Tensor:
+    def compare(self, found_ND: torch.Tensor, reference_MD: torch.Tensor) -> dict[str, float]:
         """Return the squared discrepancy."""
+        found_ND, reference_MD = found_ND.double(), reference_MD.double()
         between = _total(found_ND, reference_MD) / (len(found_ND) * len(reference_MD))
-        return _within(found_ND) + _within(reference_MD) - 2 * between
+        return {self.name: (_within(found_ND) + _within(reference_MD) - 2 * between).item()}
 
 
 def _within(x_ND: torch.Tensor) -> torch.Tensor:

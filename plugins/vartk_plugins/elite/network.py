@@ -12,11 +12,18 @@ SMALLEST = 64
 POOLED = 128
 """Pixels: the shorter side at which `pooled` looks; it is part of what an FD-ELite0 is."""
 
+_MIDDLE = 3
+"""The stage of stride 16, of five."""
+
+_CHANNELS = 7
+"""Channels of a map that make spatial features, as many as of Inception for sFID."""
+
 
 class ELite0(nn.Module):
     """The network that Google trained on ImageNet-1k, in timm's form."""
 
     label = "ELite0"
+    kinds = ("features", "logits", "spatial")
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,8 +51,19 @@ class ELite0(nn.Module):
 
     def pooled(self, images: torch.Tensor) -> torch.Tensor:
         """Return the vectors [B, 1280] that the classifier would see."""
+        return self.vectors(images)["features"]
+
+    def vectors(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return `features` [B, 1280], `logits` [B, 1000] of ImageNet's classes, and `spatial` [B, 448].
+
+        These are the first channels of the map of stride 16, as for sFID, on a grid of 8x8.
+        """
         pixels = _prepared(_resized(images, POOLED))
-        return self.network.forward_head(self.network.forward_features(pixels), pre_logits=True)
+        last, (middle,) = self.network.forward_intermediates(pixels, indices=[_MIDDLE])
+        features = self.network.forward_head(last, pre_logits=True)
+        spatial = F.adaptive_avg_pool2d(middle[:, :_CHANNELS], 8).flatten(1)
+        logits = self.network.get_classifier()(features)
+        return {"features": features, "logits": logits, "spatial": spatial}
 
     def _directions(self, images: torch.Tensor) -> list[torch.Tensor]:
         """Return the maps [B, C, h, w] of five stages, of strides 2 to 32, each vector of length 1."""

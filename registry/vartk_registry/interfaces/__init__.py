@@ -19,11 +19,11 @@ from .cache import (
 from .conditioner import Condition, Conditioner
 from .dataset import Example, ImageDataset
 from .discriminator import Discriminator
-from .feature import Feature
+from .feature import Feature, VectorFeature
 from .guidance import Guidance
 from .importer import Imported, Importer
 from .logger import Logger
-from .metric import Metric
+from .metric import Metric, MomentsMetric
 from .quantizer import CodeSpace, Quantized, Quantizer
 from .sampler import Draw, Randomness, Sampler
 from .schedule import Grid, Schedule, ScheduleFactory
@@ -55,6 +55,7 @@ __all__ = [
     "Logger",
     "MergingState",
     "Metric",
+    "MomentsMetric",
     "PartialStrategy",
     "Quantized",
     "Quantizer",
@@ -67,4 +68,5 @@ __all__ = [
     "Tokenizer",
     "TokenizerOutput",
     "Transformer",
+    "VectorFeature",
 ]

@@ -28,3 +28,19 @@ class Feature(Protocol):
     def pooled(self, images: torch.Tensor) -> torch.Tensor:
         """Return a vector an image [B, D], for distances between sets of images and for neighbours."""
         ...
+
+
+@runtime_checkable
+class VectorFeature(Feature, Protocol):
+    """A feature that gives more than one kind of vectors, all from one pass of the network."""
+
+    kinds: tuple[str, ...]
+    """The kinds it gives: "features", and perhaps "logits" and "spatial"."""
+
+    def vectors(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return the vectors of images by kind, in float32.
+
+        `features` [B, D] equal `pooled`; `logits` [B, classes] are a classifier's answers; `spatial`
+        [B, P] are maps whose positions are kept, flattened.
+        """
+        ...

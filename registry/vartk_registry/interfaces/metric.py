@@ -13,16 +13,29 @@ class Metric(Protocol):
     """Component kind `metric`: accumulates over batches, then computes."""
 
     takes: str
-    """What `update` is given: "images", as pairs, or "features", the pooled vectors of two sets of images."""
+    """What `update` is given: "images", as pairs, or the vectors of two sets of images: "features", the
+    pooled ones that every feature gives, or "logits" or "spatial" ones (see `VectorFeature`)."""
 
     def update(self, found: torch.Tensor, reference: torch.Tensor, /) -> None:
         """Take a batch and what it is compared with.
 
-        Images are [B, 3, H, W] in [0, 1], as many in the reference. Features are [B, D] (see `Feature`);
-        the two sets may differ in size, and either batch may be empty.
+        Images are [B, 3, H, W] in [0, 1], as many in the reference. Vectors are [B, D]; the two sets may
+        differ in size, and either batch may be empty.
         """
         ...
 
     def compute(self) -> dict[str, float]:
         """Return the metric's numbers by name, units in the name where there is one."""
+        ...
+
+
+@runtime_checkable
+class MomentsMetric(Metric, Protocol):
+    """A metric of vectors that needs only the mean and the covariance of the reference.
+
+    Published reference files hold these of far more images than they contain.
+    """
+
+    def use_reference(self, mean: torch.Tensor, covariance: torch.Tensor) -> None:
+        """Take the mean [D] and the covariance [D, D] in place of all vectors of the reference."""
         ...

@@ -37,8 +37,9 @@ def check_dataset(dataset: ImageDataset) -> None:
 
 
 def check_metric(metric: Metric, image_size: Grid = (32, 32)) -> None:
-    """Check a metric that is still empty on random images or features, whole and in two parts."""
-    require(metric.takes in ("images", "features"), f'takes={metric.takes!r} must be "images" or "features"')
+    """Check a metric that is still empty on random images or vectors, whole and in two parts."""
+    kinds = ("images", "features", "logits", "spatial")
+    require(metric.takes in kinds, f"takes={metric.takes!r} must be one of {', '.join(kinds)}")
     shape = (3, *image_size) if metric.takes == "images" else (4,)
     images, reference = torch.rand(2, 6, *shape, generator=torch.Generator().manual_seed(0))
     parts = copy.deepcopy(metric)

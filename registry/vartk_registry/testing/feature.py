@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ..interfaces import Feature
+from ..interfaces import Feature, VectorFeature
 from .rules import require, require_close, require_shape
 
 
@@ -21,12 +21,18 @@ def check_feature(feature: Feature) -> None:
         "a feature must be frozen: its parameters take no gradient",
     )
     require(isinstance(feature.label, str) and bool(feature.label), "label must be a name, such as ELite0")
+    if isinstance(feature, VectorFeature):
+        known = {"features", "logits", "spatial"}
+        require(
+            "features" in feature.kinds and known.issuperset(feature.kinds),
+            f"kinds={feature.kinds!r} must have features, and may have logits and spatial",
+        )
     widths = {_check_at(feature, *size) for size in ((16, 16), (80, 64), (160, 160))}
-    require(len(widths) == 1, f"pooled vectors must have one width for images of any size, not {widths}")
+    require(len(widths) == 1, f"vectors must have one width for images of any size, not {widths}")
 
 
-def _check_at(feature: Feature, h: int, w: int) -> int:
-    """Check one size of images, and return the width of the pooled vectors."""
+def _check_at(feature: Feature, h: int, w: int) -> tuple[int, ...]:
+    """Check one size of images, and return the widths of the vectors."""
     images, reference = torch.rand(2, 3, 3, h, w, generator=torch.Generator().manual_seed(0))
     reference[0] = images[0]
     images.requires_grad_()
@@ -42,5 +48,11 @@ def _check_at(feature: Feature, h: int, w: int) -> int:
         pooled = feature.pooled(images)
         require_shape("pooled", pooled, (3, pooled.shape[-1]))
         alone = feature.pooled(images[1:2])
+        several = feature.vectors(images) if isinstance(feature, VectorFeature) else {"features": pooled}
     require_close("a pooled vector must not depend on the batch", alone, pooled[1:2], 1e-3)
-    return pooled.shape[-1]
+    if isinstance(feature, VectorFeature):
+        require(set(several) == set(feature.kinds), f"vectors must give all kinds, not {list(several)}")
+        require_close("vectors must give pooled ones as features", several["features"], pooled, 1e-5)
+        for kind, found in several.items():
+            require_shape(kind, found, (3, found.shape[-1]))
+    return tuple(found.shape[-1] for found in several.values())

@@ -80,7 +80,7 @@ def test_the_numbers_are_those_of_the_model_s_own_samples(evaluate, model_folder
     reference = Seen.of(feature, (training + 1) / 2)
     # 14 images of three classes in turn: 5, 5 and 4; of 6 samples two each. Greedy: the seed does nothing
     samples = model.sample([0, 0, 1, 1, 2, 2], sampler="greedy").images
-    near = Neighbours.of(Seen.of(feature, samples).features, reference.features)
+    near = Neighbours.of(*(seen.vectors["features"] for seen in (Seen.of(feature, samples), reference)))
     expected = near.distances.median().item()
     assert made["neighbours"]["features"]["median_of_samples"] == pytest.approx(expected, rel=1e-4)
 
@@ -102,7 +102,7 @@ def test_fewer_references(evaluate):
 def test_one_batch_for_all_that_is_looked_at(evaluate, monkeypatch):
     sizes, seen = [], Seen.of
 
-    def spied(feature, images):
+    def spied(feature, images, kinds):
         sizes.append(len(images))
         return seen(feature, images)
 

@@ -4,13 +4,18 @@ import pytest
 import torch
 
 from vartk.components import plugins
-from vartk.evaluation import Neighbours, Seen, near_copies, set_distances, set_metric
+from vartk.evaluation import Neighbours, Seen, near_copies, set_distances, vector_kinds
 from vartk.evaluation.real_images import in_proportion
 from vartk_registry import VartkError
 
 
 class Grey(torch.nn.Module):
     """Pools an image to its mean colour."""
+
+    label = "Grey"
+
+    def distance(self, images, reference):
+        return (images - reference).square().mean((1, 2, 3))
 
     def pooled(self, images):
         return images.mean((2, 3))
@@ -20,9 +25,12 @@ def test_images_are_seen_as_files_hold_them():
     image = torch.full((1, 3, 40, 20), 0.5)
     image[:, 0] = 2.0  # clipped
     seen = Seen.of(Grey(), image)
-    assert seen.features[0].tolist() == pytest.approx([1, 128 / 255, 128 / 255])
-    assert seen.pixels.shape == (1, 3 * 32 * 16)  # 40x20, averaged to a longest side of 32
-    assert Seen.of(Grey(), torch.zeros(2, 3, 8, 8)).pixels.shape == (2, 3 * 8 * 8)  # and not enlarged
+    assert seen.vectors["features"][0].tolist() == pytest.approx([1, 128 / 255, 128 / 255])
+    assert seen.vectors["pixels"].shape == (1, 3 * 32 * 16)  # 40x20, averaged to a longest side of 32
+    assert Seen.of(Grey(), torch.zeros(2, 3, 8, 8)).vectors["pixels"].shape == (
+        2,
+        3 * 8 * 8,
+    )  # and not enlarged
 
 
 def test_sets_of_images_are_compared_by_every_metric():
@@ -36,8 +44,39 @@ def test_sets_of_images_are_compared_by_every_metric():
     assert set(numbers) == {"n", "m", "fd", "kid"}
     assert (numbers["n"], numbers["m"]) == (9, 7)
     assert "fd" not in set_distances(plugins().registry, ["kid"], seen, seen)
+
+
+class Corner(Grey):
+    """Gives the first pixel of each channel as spatial features, too."""
+
+    label = "Corner"
+    kinds = ("features", "spatial")
+
+    def vectors(self, images):
+        return {"features": self.pooled(images), "spatial": images[:, :, 0, 0]}
+
+
+def test_only_the_vectors_that_metrics_need_are_kept():
+    registry, corner = plugins().registry, Corner()
+    assert vector_kinds(registry, ["fd", "kid"], corner) == ("features",)
+    kinds = vector_kinds(registry, ["sfd", "fd"], corner)
+    assert kinds == ("features", "spatial")
+    images = torch.rand(5, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    seen = Seen.of(corner, images, kinds)
+    assert set(seen.vectors) == {"features", "spatial", "pixels"}
+    assert torch.allclose(seen.vectors["spatial"], images[:, :, 0, 0], atol=1 / 500)
+    numbers = set_distances(registry, ["sfd"], seen, seen[1:])
+    assert numbers["sfd"] != set_distances(registry, ["fd"], seen, seen[1:])["fd"]
+
+
+def test_metrics_that_cannot_be_computed_are_refused():
+    registry = plugins().registry
     with pytest.raises(VartkError, match="metric 'psnr' compares images in pairs"):
-        set_metric(plugins().registry, "psnr")
+        vector_kinds(registry, ["psnr"], Grey())
+    with pytest.raises(VartkError, match="metric 'is' needs logits, which the feature Corner does not give"):
+        vector_kinds(registry, ["is"], Corner())
+    with pytest.raises(VartkError, match="metric 'sfd' needs spatial, which the feature Grey does not give"):
+        vector_kinds(registry, ["fd", "sfd"], Grey())
 
 
 def test_neighbours_by_hand(monkeypatch):

@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ...components import plugins
     from ...config import leaves, parse_overrides
     from ...engine.recipes import open_datasets
-    from ...evaluation import Evaluation, Protocol, data_config, set_metric, tables, write_evaluation
+    from ...evaluation import Evaluation, Protocol, data_config, tables, vector_kinds, write_evaluation
     from ...evaluation.data import KEYS, UNSAID
     from ...evaluation.report import JUDGE_WAS_LOSS
     from ...files import refuse_existing
@@ -76,8 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     registry = plugins().registry
     feature = registry.build("feature", config.feature.name, config.feature.params)
-    for name in config.metrics:
-        set_metric(registry, name)  # mistakes are told before minutes of work
+    vector_kinds(registry, config.metrics, feature)  # mistakes are told before minutes of work
     model = load(arguments.model, device=arguments.device)
     sampling = model.sampling(**settings)
     splits = ["validation"] if model.predictor is None else ["train", "validation"]
