@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from itertools import islice
 from numbers import Real
@@ -27,8 +28,12 @@ from .inference.copies import Inference, prepared
 from .inference.decoding import decoded
 from .inference.precision import precision
 from .randomness import randomness
+from .recent import Recent
 from .recording.recordings import recorded_settings
 from .scale import ScaleState
+
+REMEMBERED = 16
+"""Settings of sampling that a model remembers, checked and built: both take milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,8 @@ class Model:
         self.predictor = predictor
         self.plugins = plugins
         self._inference: Inference | None = None
+        self._recent_sampling: Recent[SamplingConfig] = Recent(REMEMBERED)
+        self._recent_parts: Recent[dict[str, Any]] = Recent(REMEMBERED)
 
     @property
     def classes(self) -> list[str]:
@@ -214,6 +221,12 @@ class Model:
 
         The preset that a layer's `preset` names lies under the other settings of that layer.
         """
+        if any("preset" in layer.values or not _is_plain(layer.values) for layer in layers):
+            return self._merged_sampling(layers)  # a file may have changed
+        key = repr((plain(self.config.sampling), self.config.calibration, layers))
+        return deepcopy(self._recent_sampling.get(key, lambda: self._merged_sampling(layers)))
+
+    def _merged_sampling(self, layers: Sequence[Layer]) -> SamplingConfig:
         given = [nest(self._long_names(layer.values), layer.source) for layer in layers]
         given = [each for layer in given for each in with_preset(layer, self.plugins)]
         own = Layer("model", plain(self.config.sampling))
@@ -225,16 +238,24 @@ class Model:
 
     def recipe(self, sampling: SamplingConfig, seeds: Sequence[int]) -> Recipe:
         """Build the parts of a generation, one seed an image; `VartkError` where one cannot run here."""
-        registry, schedule = self.plugins.registry, self._schedule(sampling.schedule)
+        # what is built keeps nothing of a generation but plans of attention, which serve the next one, too
+        parts = self._recent_parts.get(repr(plain(sampling)), lambda: self._parts(sampling))
+        space = self.tokenizer.space
         return Recipe(
-            schedule=schedule,
-            guidance=registry.build("guidance", sampling.guidance.name, sampling.guidance.params),
-            sampler=registry.build("sampler", sampling.sampler.name, sampling.sampler.params),
-            cache=build_cache(sampling.cache, registry),
-            attend=build_attention(sampling.attention, registry),
-            random=randomness(sampling.random, seeds, schedule, self.tokenizer.space.shape, self.device),
+            **parts,
+            random=randomness(sampling.random, seeds, parts["schedule"], space.shape, self.device),
             precision=precision(sampling.precision, self.device),
         )
+
+    def _parts(self, sampling: SamplingConfig) -> dict[str, Any]:
+        registry = self.plugins.registry
+        return {
+            "schedule": self._schedule(sampling.schedule),
+            "guidance": registry.build("guidance", sampling.guidance.name, sampling.guidance.params),
+            "sampler": registry.build("sampler", sampling.sampler.name, sampling.sampler.params),
+            "cache": build_cache(sampling.cache, registry),
+            "attend": build_attention(sampling.attention, registry),
+        }
 
     @torch.no_grad()
     def _stream(
@@ -335,3 +356,12 @@ class Model:
             elif key != "smooth":
                 long[key] = value
         return long
+
+
+def _is_plain(value: Any) -> bool:
+    """Return whether a value is all in its `repr`."""
+    if isinstance(value, Mapping):
+        return all(_is_plain(each) for each in value.values())
+    if isinstance(value, (list, tuple)):
+        return all(_is_plain(each) for each in value)
+    return value is None or isinstance(value, (bool, int, float, str))
