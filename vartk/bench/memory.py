@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import redirect_stdout
 from multiprocessing.context import BaseContext
 from typing import Any
 
@@ -67,7 +68,8 @@ def _measured(work: Callable[..., object], arguments: tuple[Any, ...]) -> tuple[
     """Return this process's peak, and why the work failed if it did."""
     import resource  # which Windows lacks
 
-    reason = _failure(work, arguments)
+    with redirect_stdout(sys.stderr):  # the other one is for the result of the command
+        reason = _failure(work, arguments)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024, reason  # bytes there, kilobytes elsewhere
 

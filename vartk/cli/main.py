@@ -12,7 +12,7 @@ from vartk_registry import UnknownName, VartkError, refusal
 
 from ..components import plugins
 from ..engine.allocation import keep_freed_memory
-from . import terminal
+from . import streams, terminal
 from .arguments import examples
 
 COMMANDS = {
@@ -40,7 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if wrong := [word for word in words if "\0" in word]:
             raise VartkError(f"{wrong[0]!r} holds a NUL byte, which no name and no path can; leave it out")
-        code = _run(words)
+        with streams.only_results():
+            code = _run(words)
         sys.stdout.flush()
         return code
     except VartkError as error:
@@ -64,9 +65,10 @@ def _run(words: list[str]) -> int:
     if command and not command.startswith("-") and command not in _commands():
         raise UnknownName("command", command, _commands())
     parser = build_parser(command)
-    parsed, rest = parser.parse_known_args(words)
+    with streams.all_printed():
+        parsed, rest = parser.parse_known_args(words)
     if not hasattr(parsed, "run"):
-        parser.print_help()
+        parser.print_help(streams.results())
         return 0
     overrides = hasattr(parsed, "overrides") and not any(word.startswith("-") for word in rest)
     if rest and not overrides:
@@ -98,7 +100,7 @@ def build_parser(command: str = "") -> argparse.ArgumentParser:
         elif name == command:
             spec = plugins().commands[name]
             spec.configure(sub)
-            sub.set_defaults(run=spec.run)
+            sub.set_defaults(run=streams.all_printed()(spec.run))
         sub.set_defaults(parser=sub)
     return parser
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..environment import launched_rank
 from ..tables import Table
+from .streams import results
 
 
 def silent() -> bool:
@@ -19,7 +20,7 @@ def silent() -> bool:
 def out(text: str = "") -> None:
     """Print a line of the result."""
     if not silent():
-        print(text)
+        print(text, file=results())
 
 
 def note(text: str) -> None:
@@ -37,13 +38,13 @@ def error(text: str) -> None:
 def table(rows: Iterable[Sequence[str]], headings: Sequence[str]) -> None:
     """Print rows under headings: wrapped to fit a terminal, in whole lines to a pipe or a file."""
     lines = [headings, *rows]
-    if sys.stdout.isatty():
+    if results().isatty():
         _wrapped(lines)
         return
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         cells = (f"{cell:{width}}" for cell, width in zip(line, widths, strict=True))
-        print("  ".join(cells).rstrip())
+        print("  ".join(cells).rstrip(), file=results())
 
 
 def tables(made: Iterable[Table]) -> None:
@@ -72,7 +73,7 @@ def _wrapped(lines: Sequence[Sequence[str]]) -> None:
     made = Table(*headings, box=None, pad_edge=False, header_style="bold")
     for row in rows:
         made.add_row(*map(Text, row))
-    Console().print(made)
+    Console(file=results()).print(made)
 
 
 def _finite(value: Any) -> Any:

@@ -9,6 +9,8 @@ import torch
 
 from vartk_registry import VartkError
 
+from ..environment import launched_rank
+
 log = logging.getLogger(__name__)
 
 
@@ -20,17 +22,31 @@ def as_device(device: str | int | torch.device) -> torch.device:
     """
     if isinstance(device, str) and device == "auto":
         return _best()
+    found = _named(device)
+    if found is None:
+        raise VartkError(_refused(device, "there is no such device"))
     try:
-        if not isinstance(device, (str, int, torch.device)) or isinstance(device, bool):
-            raise RuntimeError("it is no device; give 'auto', 'cpu', 'cuda' or 'cuda:N'")
-        found = torch.device(device)
-        if found.type == "meta":
-            raise RuntimeError("it holds no data")
         torch.empty(0, device=found)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise VartkError(f"device {str(device)!r} cannot be used here: {reason}") from error
+    except (RuntimeError, AssertionError, ImportError) as error:
+        first_sentence = str(error).splitlines()[0].split(". ")[0]
+        reason = first_sentence if found.type == "cuda" else "this torch cannot compute on it"
+        raise VartkError(_refused(device, reason)) from error
     return found
+
+
+def _named(device: object) -> torch.device | None:
+    """Return the device that a name, an index or a device means; None where it means none with data."""
+    if not isinstance(device, (str, int, torch.device)) or isinstance(device, bool):
+        return None
+    try:
+        found = torch.device(device)
+    except RuntimeError:
+        return None
+    return None if found.type == "meta" else found
+
+
+def _refused(device: object, reason: str) -> str:
+    return f"device {str(device)!r} cannot be used here: {reason}; give auto, cpu, cuda or cuda:N"
 
 
 @cache
@@ -38,8 +54,9 @@ def _best() -> torch.device:
     """Return the GPU, and say so once, or the CPU."""
     if not torch.cuda.is_available():
         return torch.device("cpu")
-    log.warning(
-        "running on %s; --device cpu, or device='cpu' in Python, keeps vartk on the CPU",
-        torch.cuda.get_device_name(),
-    )
+    if not launched_rank():  # of several processes the first one speaks for all
+        log.warning(
+            "running on %s; --device cpu, or device='cpu' in Python, keeps vartk on the CPU",
+            torch.cuda.get_device_name(),
+        )
     return torch.device("cuda")

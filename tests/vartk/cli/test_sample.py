@@ -126,7 +126,10 @@ def test_class_names_with_commas(vartk, tmp_path):
         (["--seed", "luck"], "argument --seed: 'luck' is not a whole number from 0 to"),
         (["--format", "jpg"], "argument --format: invalid choice: 'jpg' (choose from"),
         (["--device", "gpu"], "device 'gpu' cannot be used here: "),
-        (["--device", "meta"], "device 'meta' cannot be used here: it holds no data"),
+        (
+            ["--device", "meta"],
+            "device 'meta' cannot be used here: there is no such device; give auto, cpu, cuda or cuda:N",
+        ),
         (["--class", "3"], "class 3 is out of range; give an index from 0 to 2"),
         (["--class", "drak"], "unknown class 'drak'; did you mean 'dark'? Valid: dark, light, stripes"),
         (["--class", ","], "--class ',' names no class; give indices or names, as in --class 0,1"),
