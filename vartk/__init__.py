@@ -9,7 +9,8 @@ from vartk_registry import VartkError
 
 if TYPE_CHECKING:
     from .engine.folder import save_model as save
-    from .engine.model import Model, Samples
+    from .engine.model import Model
+    from .engine.samples import Samples
     from .hub import load
 
 try:
@@ -23,7 +24,7 @@ _LAZY = {
     "load": ("vartk.hub", "load"),
     "save": ("vartk.engine.folder", "save_model"),
     "Model": ("vartk.engine.model", "Model"),
-    "Samples": ("vartk.engine.model", "Samples"),
+    "Samples": ("vartk.engine.samples", "Samples"),
 }
 
 

@@ -37,6 +37,27 @@ def as_images(images: Any, device: torch.device) -> torch.Tensor:
     return images.to(device, torch.float32)
 
 
+def as_masks(masks: Any, images: torch.Tensor) -> torch.Tensor:
+    """Return masks [N, 1, H, W] in [0, 1] for images [N, 3, H, W], on their device.
+
+    Raises:
+        VartkError: they are none, of another size, or out of range.
+    """
+    n, _, h, w = images.shape
+    wanted = f"masks must be numbers from 0 (kept) to 1 (drawn) in the shape [{n}, 1, {h}, {w}] or [{h}, {w}]"
+    if not isinstance(masks, torch.Tensor):
+        raise VartkError(f"{wanted}, as a torch.Tensor, not {_shown(masks)}")
+    shapes = {(n, 1, h, w), (1, 1, h, w), (n, h, w), (h, w)}
+    if tuple(masks.shape) not in shapes or masks.is_complex() or not _holds_data(masks):
+        raise VartkError(f"{wanted}, not {list(masks.shape)}{_place(masks)}")
+    masks = masks.to(images).view(-1, 1, h, w)
+    if masks.numel() and not (masks.min() >= 0 and masks.max() <= 1):
+        raise VartkError(
+            f"{wanted}, not from {masks.min():g} to {masks.max():g}; divide 8-bit masks by 255"
+        )
+    return masks.expand(n, 1, h, w)
+
+
 def as_codes(codes: Any, device: torch.device) -> list[torch.Tensor]:
     """Return a tensor of codes a scale as 64-bit integers on a device; `VartkError` where there are none."""
     wanted = "codes must be a list with a tensor of integers for each scale, as `encode` returns"

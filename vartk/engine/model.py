@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from numbers import Real
 from typing import Any
@@ -24,36 +24,22 @@ from .codes import check_codes, latents, teacher_inputs
 from .collaborative import Handover, hand_over
 from .device import as_device
 from .generate import Recipe, generate
+from .given import Given
 from .inference.copies import Inference, prepared
 from .inference.decoding import decoded
 from .inference.precision import precision
 from .randomness import randomness
 from .recent import Recent
 from .recording.recordings import recorded_settings
+from .samples import Samples
 from .scale import ScaleState
+from .zero_shot import ZeroShot
 
 REMEMBERED = 16
 """Settings of sampling that a model remembers, checked and built: both take milliseconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Samples:
-    """Sampled images.
-
-    Attributes:
-        images: [N, 3, H, W] in [0, 1].
-        codes: for each scale [N, h*w, *shape].
-        seeds: of each image.
-        sampling: every setting, with the defaults filled in; with a refiner, the drafter's.
-    """
-
-    images: torch.Tensor
-    codes: list[torch.Tensor]
-    seeds: list[int]
-    sampling: SamplingConfig
-
-
-class Model:
+class Model(ZeroShot):
     """A tokenizer and, unless only the first stage is there, a predictor of its codes.
 
     Args:
@@ -114,7 +100,7 @@ class Model:
         if self.tokenizer.latent_grid((h, w)) != self.schedule.latent:
             own_h, own_w = grid(self.config.image_size)
             raise VartkError(f"images are {h}x{w} pixels, the model takes {own_h}x{own_w}")
-        return self.tokenizer.encode(images, self._schedule(schedule))
+        return self.tokenizer.encode(images, self.schedule_of(schedule))
 
     @torch.no_grad()
     def decode(self, codes: Sequence[torch.Tensor], schedule: Any = None) -> torch.Tensor:
@@ -123,7 +109,7 @@ class Model:
         Raises:
             VartkError: the codes do not fit the schedule, or are out of range.
         """
-        schedule = self._schedule(schedule)
+        schedule = self.schedule_of(schedule)
         inference = self._prepared(self.config.sampling)
         *_, f_hat = latents(inference.tokenizer, self._checked(codes, schedule), schedule)
         return decoded(inference.tokenizer, f_hat, inference.precision)
@@ -135,7 +121,7 @@ class Model:
         Raises:
             VartkError: as `decode` and `sample`, or there are not as many labels as images.
         """
-        predictor, schedule = self._predictor(), self._schedule(schedule)
+        predictor, schedule = self._predictor(), self.schedule_of(schedule)
         codes, conditions = self._checked(codes, schedule), self.parse(labels)
         if len(codes) != len(schedule) or len(conditions) != len(codes[0]):
             raise VartkError(
@@ -151,8 +137,10 @@ class Model:
         labels: Any,
         *,
         seed: int | Sequence[int] = 0,
+        given: Given | None = None,
         refiner: Model | None = None,
         draft: int | None = None,
+        watch: Callable[[int, ScaleState], None] | None = None,
         **settings: Any,
     ) -> Samples:
         """Sample an image a label.
@@ -160,10 +148,12 @@ class Model:
         Args:
             labels: class indices or names, or prompts: whatever the conditioner takes, one an image.
             seed: of the first image, the others counting up from it; or one seed an image.
+            given: cells of each image that are not drawn, for one schedule.
             refiner: a model that draws the scales after the first `draft` (CoDe, arXiv 2411.17787); it has
                 the same tokenizer, schedule and classes. Each model has its own defaults; `settings` are
                 for both.
             draft: scales that this model draws, from 0 to all.
+            watch: is called with the number of images made before, and each scale of a batch.
             settings: instead of the model's defaults: `guidance` (a number sets its scale; a name or a
                 mapping swaps the component), `sampler`, `top_k`, `top_p`, `temperature`,
                 `smooth=True` (gumbel_smooth), `cache`, `attention`, `schedule` (also a `Schedule` or a
@@ -177,10 +167,17 @@ class Model:
         conditions = self.parse(labels)
         seeds = seeds_of(seed, len(conditions))
         handover = hand_over(self, refiner, draft, settings)
+        self._check_given(given, sampling, len(conditions))
         images, codes = [], []
         for start in range(0, len(conditions), sampling.batch):
             rows = slice(start, start + sampling.batch)
-            states = list(self._stream(conditions[rows], seeds[rows], sampling, handover))
+            states = []
+            for state in self._stream(
+                conditions[rows], seeds[rows], sampling, handover, given=given and given[rows]
+            ):
+                states.append(state)
+                if watch is not None:
+                    watch(start, state)
             images.append(states[-1].images.cpu())
             codes.append([state.codes.cpu() for state in states])
         return Samples(
@@ -195,6 +192,7 @@ class Model:
         labels: Any,
         *,
         seed: int | Sequence[int] = 0,
+        given: Given | None = None,
         strategy: CacheStrategy | None = None,
         refiner: Model | None = None,
         draft: int | None = None,
@@ -210,7 +208,8 @@ class Model:
         conditions = self.parse(labels)
         sampling = self.sampling(**settings)
         handover = hand_over(self, refiner, draft, settings)
-        return self._stream(conditions, seeds_of(seed, len(conditions)), sampling, handover, strategy)
+        self._check_given(given, sampling, len(conditions))
+        return self._stream(conditions, seeds_of(seed, len(conditions)), sampling, handover, strategy, given)
 
     def sampling(self, **settings: Any) -> SamplingConfig:
         """Return the model's sampling defaults with `settings` (see `sample`) merged in."""
@@ -250,7 +249,7 @@ class Model:
     def _parts(self, sampling: SamplingConfig) -> dict[str, Any]:
         registry = self.plugins.registry
         return {
-            "schedule": self._schedule(sampling.schedule),
+            "schedule": self.schedule_of(sampling.schedule),
             "guidance": registry.build("guidance", sampling.guidance.name, sampling.guidance.params),
             "sampler": registry.build("sampler", sampling.sampler.name, sampling.sampler.params),
             "cache": build_cache(sampling.cache, registry),
@@ -265,6 +264,20 @@ class Model:
         sampling: SamplingConfig,
         handover: Handover[Model] | None = None,
         strategy: CacheStrategy | None = None,
+        given: Given | None = None,
+    ) -> Iterator[ScaleState]:
+        for state in self._states(conditions, seeds, sampling, handover, strategy):
+            if given is not None:
+                given.put(state)
+            yield state
+
+    def _states(
+        self,
+        conditions: torch.Tensor,
+        seeds: list[int],
+        sampling: SamplingConfig,
+        handover: Handover[Model] | None,
+        strategy: CacheStrategy | None,
     ) -> Iterator[ScaleState]:
         recipe = self.recipe(sampling, seeds)
         if strategy is not None:
@@ -301,6 +314,10 @@ class Model:
         always = sampling.record == "always"
         return inference.recordings.generate(condition, null, recipe, drafted, settings, always=always)
 
+    def _check_given(self, given: Given | None, sampling: SamplingConfig, count: int) -> None:
+        if given is not None:
+            given.check(self.schedule_of(sampling.schedule), count)
+
     def _prepared(self, sampling: SamplingConfig) -> Inference:
         """Return the modules for inference: the last call's, if settings and weights are as they were."""
         transformer = None if self.predictor is None else self.predictor.transformer
@@ -323,8 +340,8 @@ class Model:
             )
         return self.predictor
 
-    def _schedule(self, schedule: Any) -> Schedule:
-        """Return the model's own schedule for None, or the one asked for."""
+    def schedule_of(self, schedule: Any) -> Schedule:
+        """Return the model's own schedule for None, or the one asked for, as for `sample`."""
         if schedule is None:
             return self.schedule
         if not isinstance(schedule, Slot):

@@ -24,6 +24,7 @@ class ScaleState:
         vectors: [B, n, channels], what is added to the image; assign to it to edit the generation.
         cache_bytes: what the cache holds after this scale, for both halves of guidance.
         unrecorded: why the generation was not replayed from a recording; empty if it was.
+        finish: changes the decoded images, in [0, 1]; None leaves them as they are.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class ScaleState:
         self._decode = decode
         self._overflow = overflow
         self._f_hat: torch.Tensor | None = None
+        self.finish: Callable[[torch.Tensor], torch.Tensor] | None = None
 
     @property
     def vectors(self) -> torch.Tensor:
@@ -81,4 +83,4 @@ class ScaleState:
         images = (self._decode(self.f_hat) + 1) / 2
         self._overflow.watch_images(images)
         self._overflow.check()
-        return images
+        return images if self.finish is None else self.finish(images)
