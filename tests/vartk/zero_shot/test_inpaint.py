@@ -114,8 +114,13 @@ def test_without_labels_nothing_is_asked_for(model, images, composite):
     assert torch.equal(made, model.inpaint(images, left(), [None, None], composite=composite).images)
 
 
-def test_another_schedule_and_a_refiner(model, images):
-    for settings in ({"schedule": [1, 3, 4]}, {"refiner": model, "draft": 1}, {"precision": "bf16"}):
+def test_another_schedule_a_refiner_half_precision_and_recordings(model, images):
+    for settings in (
+        {"schedule": [1, 3, 4]},
+        {"refiner": model, "draft": 1},
+        {"precision": "bf16"},
+        {"record": "always"},
+    ):
         made = model.inpaint(images, left(), LABELS, **settings).images
         assert torch.equal(made[..., 8:], kept(images)[..., 8:])
 
