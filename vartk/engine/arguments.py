@@ -52,9 +52,7 @@ def as_masks(masks: Any, images: torch.Tensor) -> torch.Tensor:
         raise VartkError(f"{wanted}, not {list(masks.shape)}{_place(masks)}")
     masks = masks.to(images).view(-1, 1, h, w)
     if masks.numel() and not (masks.min() >= 0 and masks.max() <= 1):
-        raise VartkError(
-            f"{wanted}, not from {masks.min():g} to {masks.max():g}; divide 8-bit masks by 255"
-        )
+        raise VartkError(f"{wanted}, not from {masks.min():g} to {masks.max():g}; divide 8-bit masks by 255")
     return masks.expand(n, 1, h, w)
 
 

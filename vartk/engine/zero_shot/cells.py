@@ -14,22 +14,33 @@ FEW = 3
 def kept_cells(masks: torch.Tensor, schedule: Schedule) -> list[torch.Tensor]:
     """Return the weights [N, h*w, 1] of the given cells at each scale, 0 or 1.
 
-    A cell of the last grid is drawn if any of its pixels is. A cell of a coarser grid is drawn if at least
-    half of it is, after bilinear resizing (the rule of VAR's zero-shot notebook).
+    A cell of the last grid is drawn if any of its pixels is. A cell of a coarser grid is given if at least
+    half of it is.
 
     Args:
         masks: [N, 1, H, W], from 0 (kept) to 1 (drawn).
     """
-    kept = 1 - (F.adaptive_max_pool2d(masks, schedule.latent) > 0).float()
+    kept = _kept(masks, schedule)
+    return [_cells(F.adaptive_avg_pool2d(kept, grid) >= 0.5) for grid in schedule.grids]
+
+
+def published_cells(masks: torch.Tensor, schedule: Schedule) -> list[torch.Tensor]:
+    """Return the weights as `kept_cells` does, by the rule of VAR's zero-shot notebook for coarser grids.
+
+    A cell is given where the mask, resized bilinearly, is more than half kept, which at coarse grids looks at
+    a few places only. All cells of a grid of at most `FEW` are given.
+    """
+    kept = _kept(masks, schedule)
     return [
-        (F.interpolate(kept, size=grid, mode="bilinear") > 0.5).float().flatten(2).transpose(1, 2)
-        for grid in schedule.grids
+        _cells((F.interpolate(kept, size=grid, mode="bilinear") > 0.5) | (size <= FEW))
+        for grid, size in zip(schedule.grids, schedule.sizes, strict=True)
     ]
 
 
-def with_coarse(weights: list[torch.Tensor], schedule: Schedule) -> list[torch.Tensor]:
-    """Return weights that give every cell of the grids of at most `FEW` cells."""
-    return [
-        torch.ones_like(weight) if size <= FEW else weight
-        for weight, size in zip(weights, schedule.sizes, strict=True)
-    ]
+def _kept(masks: torch.Tensor, schedule: Schedule) -> torch.Tensor:
+    """Return [N, 1, h, w], 1 for the cells of the last grid whose pixels are all kept."""
+    return (F.adaptive_max_pool2d(masks, schedule.latent) == 0).float()
+
+
+def _cells(weights: torch.Tensor) -> torch.Tensor:
+    return weights.float().flatten(2).transpose(1, 2)

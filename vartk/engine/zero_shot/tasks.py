@@ -13,7 +13,7 @@ from vartk_registry.interfaces import Schedule, Tokenizer
 from ..arguments import as_images, as_masks
 from ..given import Given, Pixels
 from ..samples import Samples
-from .cells import kept_cells, with_coarse
+from .cells import kept_cells, published_cells
 from .fill import filled
 from .paste import pasted
 
@@ -95,13 +95,12 @@ class ZeroShot(ABC):
         scales = self.schedule_of(schedule)
         images = as_images(images, self.device)
         masks = as_masks(masks, images)
-        weights = kept_cells(masks, scales)
         if composite == "codes":
             codes = self.encode(images, schedule)
-            return Given(scales, with_coarse(weights, scales), self._embedded(codes))
-        known = (masks == 0).to(images)
-        codes = self.encode(filled(images, known), schedule)
-        return Given(scales, weights, self._embedded(codes), Pixels((images + 1) / 2, masks, pasted))
+            return Given(scales, published_cells(masks, scales), self._embedded(codes))
+        codes = self.encode(filled(images, (masks == 0).to(images)), schedule)
+        pixels = Pixels((images + 1) / 2, masks, pasted)
+        return Given(scales, kept_cells(masks, scales), self._embedded(codes), pixels)
 
     def _embedded(self, codes: list[torch.Tensor]) -> list[torch.Tensor]:
         return [self.tokenizer.embed(code) for code in codes]
