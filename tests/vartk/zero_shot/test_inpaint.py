@@ -17,7 +17,7 @@ GUIDANCE = plugins().registry.names("guidance")
 
 @pytest.fixture(scope="module")
 def model():
-    return tiny_model()
+    return tiny_model(**{"schedule.grids": [1, 2, 3, 4]})
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +39,10 @@ def kept(images):
 @pytest.mark.parametrize("cache", CACHES)
 def test_two_seeds_differ_inside_the_mask_alone(model, images, cache, guidance):
     settings = {"cache": cache, "guidance": guidance}
-    a, b = (model.inpaint(images, left(), LABELS, seed=seed, **settings).images for seed in (0, 50))
-    for made in (a, b):
-        assert torch.equal(made[..., 8:], kept(images)[..., 8:])
-    assert (a - b)[..., :8].abs().max() > 0.01
+    made = [model.inpaint(images, left(), LABELS, seed=seed, **settings).images for seed in (0, 20, 40)]
+    for each in made:
+        assert torch.equal(each[..., 8:], kept(images)[..., 8:])
+    assert torch.stack(made)[..., :8].std(0).max() > 0.01
 
 
 def test_a_full_mask_is_sampling(model, images):
@@ -94,7 +94,7 @@ def test_batches_and_streaming_make_the_same_images(model, images):
     assert torch.equal(torch.cat(alone.codes, 1), torch.cat(made.codes, 1))
     torch.testing.assert_close(alone.images, made.images)
     states = list(model.stream(LABELS, seed=2, given=model.masked(images, left())))
-    assert len(states) == len(model.schedule)
+    assert len(states) == 4
     for state in states:
         assert torch.equal(state.images[..., 8:], kept(images)[..., 8:])
     assert torch.equal(states[-1].images, made.images)
@@ -105,7 +105,7 @@ def test_each_scale_is_watched(model, images):
     model.inpaint(
         images, left(), LABELS, batch=1, watch=lambda before, state: seen.append((before, state.step))
     )
-    assert seen == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]
+    assert seen == [(before, step) for before in (0, 1) for step in range(4)]
 
 
 @pytest.mark.parametrize("composite", ["paste", "codes"])
@@ -150,7 +150,7 @@ def test_arguments_that_do_not_fit(model, images):
         model.inpaint(images, left(), LABELS, composite="glue")
     with pytest.raises(VartkError, match="cells of 2 images for 3; give one label an image"):
         model.inpaint(images, left(), [0, 1, 2])
-    with pytest.raises(VartkError, match="the scales 1, 2, 4, the generation has 1, 3, 4"):
+    with pytest.raises(VartkError, match="the scales 1, 2, 3, 4, the generation has 1, 3, 4"):
         model.stream(LABELS, given=model.masked(images, left()), schedule=[1, 3, 4])
     with pytest.raises(VartkError, match="tokenizer alone"):
         tiny_model(predictor=False).inpaint(images, left(), LABELS)
