@@ -50,8 +50,8 @@ class QkvLinear(nn.Module):
         """Return queries, keys and values, [B, S, 3 C]."""
         return F.linear(x_BSC, self.weight, self._bias())
 
-    def folded(self) -> nn.Linear:
-        """Return the same as one `nn.Linear`, which inference packs."""
+    def folded(self, device: torch.device) -> nn.Linear:
+        """Return the same as one `nn.Linear`, which inference packs, on any device."""
         outputs, width = self.weight.shape
         linear = nn.Linear(width, outputs, device="meta")
         linear.weight = self.weight

@@ -9,14 +9,44 @@ from __future__ import annotations
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils._triton import has_triton
+
+from vartk_registry.precision import compute_dtype
 
 GROUPS = 32
 """The groups of every normalisation, which must divide the widths."""
 
 
-def norm(channels: int) -> nn.GroupNorm:
-    """Return the normalisation that all blocks use."""
-    return nn.GroupNorm(GROUPS, channels, eps=1e-6)
+class Norm(nn.GroupNorm):
+    """The group normalisation of all blocks, with a SiLU after it unless `silu` is off.
+
+    Sampling on a GPU computes both in one go, see `kernels`.
+    """
+
+    def __init__(self, channels: int, *, silu: bool = True) -> None:
+        super().__init__(GROUPS, channels, eps=1e-6)
+        self.silu = silu
+
+    def forward(self, x_BCHW: torch.Tensor) -> torch.Tensor:
+        """Return the normalised map."""
+        if self._has_kernel(x_BCHW):
+            from .kernels import group_norm  # needs Triton, which comes with torch for CUDA alone
+
+            dtype = compute_dtype(self.weight)
+            settings = {"groups": self.num_groups, "eps": self.eps, "silu": self.silu, "dtype": dtype}
+            return group_norm(x_BCHW, self.weight, self.bias, **settings)
+        normal_BCHW = super().forward(x_BCHW)
+        return F.silu(normal_BCHW) if self.silu else normal_BCHW
+
+    def _has_kernel(self, x_BCHW: torch.Tensor) -> bool:
+        # torch.compile fuses the two itself, and the kernel has no backward pass
+        return (
+            x_BCHW.is_cuda
+            and x_BCHW.is_contiguous(memory_format=torch.channels_last)
+            and not torch.is_grad_enabled()
+            and not torch.compiler.is_compiling()
+            and has_triton()
+        )
 
 
 class ResBlock(nn.Module):
@@ -24,17 +54,17 @@ class ResBlock(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, dropout: float) -> None:
         super().__init__()
-        self.norm1 = norm(inputs)
+        self.norm1 = Norm(inputs)
         self.conv1 = nn.Conv2d(inputs, outputs, kernel_size=3, padding=1)
-        self.norm2 = norm(outputs)
+        self.norm2 = Norm(outputs)
         self.dropout = nn.Dropout(dropout)
         self.conv2 = nn.Conv2d(outputs, outputs, kernel_size=3, padding=1)
         self.nin_shortcut = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, kernel_size=1)
 
     def forward(self, x_BCHW: torch.Tensor) -> torch.Tensor:
         """Return the map [B, outputs, H, W]."""
-        h_BCHW = self.conv1(F.silu(self.norm1(x_BCHW)))
-        h_BCHW = self.conv2(self.dropout(F.silu(self.norm2(h_BCHW))))
+        h_BCHW = self.conv1(self.norm1(x_BCHW))
+        h_BCHW = self.conv2(self.dropout(self.norm2(h_BCHW)))
         return self.nin_shortcut(x_BCHW) + h_BCHW
 
 
@@ -43,7 +73,7 @@ class AttnBlock(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.norm = norm(channels)
+        self.norm = Norm(channels, silu=False)
         self.qkv = nn.Conv2d(channels, 3 * channels, kernel_size=1)
         self.proj_out = nn.Conv2d(channels, channels, kernel_size=1)
 
@@ -79,12 +109,16 @@ class Upsample(nn.Module):
         """Return the map [B, C, 2H, 2W]."""
         return self.conv(F.interpolate(x_BCHW, scale_factor=2, mode="nearest"))
 
-    def folded(self) -> nn.ConvTranspose2d:
+    def folded(self, device: torch.device) -> nn.Module:
         """Return the same as one transposed convolution, with 4 products an output and not 9.
+
+        A GPU takes longer for it than for the two steps, so these stay there.
 
         An output sees 2x2 different inputs, each of them under one or two of the 3 weights of a side; the
         4 weights of a side of the transposed kernel are their sums.
         """
+        if device.type == "cuda":
+            return self
         channels = self.conv.in_channels
         conv = nn.ConvTranspose2d(channels, channels, kernel_size=4, stride=2, padding=1, device="meta")
         sums_43 = self.conv.weight.new_tensor([[0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]])

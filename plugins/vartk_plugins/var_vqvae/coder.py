@@ -10,9 +10,8 @@ from collections.abc import Sequence
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
-from .blocks import AttnBlock, Downsample, ResBlock, Upsample, norm
+from .blocks import AttnBlock, Downsample, Norm, ResBlock, Upsample
 
 
 class Level(nn.Module):
@@ -78,7 +77,7 @@ class Encoder(nn.Module):
             level.downsample = Downsample(outputs) if index != last else nn.Identity()
             self.down.append(level)
         self.mid = Middle(widths[-1], dropout=dropout, attention=attention)
-        self.norm_out = norm(widths[-1])
+        self.norm_out = Norm(widths[-1])
         self.conv_out = nn.Conv2d(widths[-1], latent, kernel_size=3, padding=1)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -86,7 +85,7 @@ class Encoder(nn.Module):
         x_BCHW = self.conv_in(images)
         for level in self.down:
             x_BCHW = level.downsample(level(x_BCHW))
-        return self.conv_out(F.silu(self.norm_out(self.mid(x_BCHW))))
+        return self.conv_out(self.norm_out(self.mid(x_BCHW)))
 
 
 class Decoder(nn.Module):
@@ -105,7 +104,7 @@ class Decoder(nn.Module):
             level = Level(inputs, outputs, blocks=blocks + 1, dropout=dropout, attention=attends)
             level.upsample = Upsample(outputs) if index != 0 else nn.Identity()
             self.up.append(level)
-        self.norm_out = norm(widths[0])
+        self.norm_out = Norm(widths[0])
         self.conv_out = nn.Conv2d(widths[0], 3, kernel_size=3, padding=1)
 
     def forward(self, f_hat: torch.Tensor) -> torch.Tensor:
@@ -113,7 +112,7 @@ class Decoder(nn.Module):
         x_BCHW = self.mid(self.conv_in(f_hat))
         for level in reversed(self.up):
             x_BCHW = level.upsample(level(x_BCHW))
-        return self.conv_out(F.silu(self.norm_out(x_BCHW)))
+        return self.conv_out(self.norm_out(x_BCHW))
 
 
 def _attention(channels: int, on: bool) -> nn.Module:

@@ -37,7 +37,7 @@ class Transformer(Protocol):
     Built with `schedule`, `space` (the codes it predicts) and `channels` (the width of its inputs).
 
     For inference the engine takes a copy with faster layers in the place of each `nn.Linear`. A submodule
-    that has a method `folded()` is replaced by what it returns, an equal of plain layers. A subclass of
+    that has a method `folded(device)` is replaced by what it returns, an equal of plain layers. A subclass of
     `nn.Linear` with the attribute `activation`, "gelu_tanh", is computed in one go with it. A method
     `compile_steps(*, dynamic)` compiles, in place, what every cached step repeats; where there is none,
     `compile=true` is refused.

@@ -210,4 +210,4 @@ def test_a_folded_upsampling_equals_interpolation_and_convolution():
     torch.manual_seed(0)
     upsample = Upsample(5)
     x = torch.randn(2, 5, 3, 4)
-    torch.testing.assert_close(upsample.folded()(x), upsample(x))
+    torch.testing.assert_close(upsample.folded(x.device)(x), upsample(x))

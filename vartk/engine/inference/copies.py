@@ -6,6 +6,7 @@ import copy
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from vartk_registry import VartkError
@@ -18,15 +19,16 @@ from .precision import Precision, precision
 def inference_copy(module: nn.Module) -> nn.Module:
     """Return a copy whose layers are faster ones, with the same weights; it is for inference alone.
 
-    A submodule that has a method `folded` is replaced by what it returns: an equal of plain layers, such as
-    one `nn.Linear` for a sum of several. A subclass of `nn.Linear` whose
+    A submodule that has a method `folded` is replaced by what it returns for the device: an equal of plain
+    layers, such as one `nn.Linear` for a sum of several. A subclass of `nn.Linear` whose
     `activation` is "gelu_tanh" is fused with that.
     """
     shared = {id(t): t for t in _tensors(module)}
     copied = copy.deepcopy(module, shared).eval()
+    device = next(copied.parameters()).device
     for parent in list(copied.modules()):
         for name, child in parent.named_children():
-            setattr(parent, name, _faster(child))
+            setattr(parent, name, _faster(child, device))
     return copied
 
 
@@ -90,9 +92,9 @@ def _tensors(module: nn.Module) -> list[Tensor]:
     return [*module.parameters(), *module.buffers()]
 
 
-def _faster(layer: nn.Module) -> nn.Module:
+def _faster(layer: nn.Module, device: torch.device) -> nn.Module:
     if hasattr(layer, "folded"):
-        layer = layer.folded()
+        layer = layer.folded(device)
     if type(layer) is nn.Linear or has_gelu(layer):
         return FastLinear(layer)
     if type(layer) in (nn.Conv2d, nn.ConvTranspose2d):
