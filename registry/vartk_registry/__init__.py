@@ -11,6 +11,7 @@ from .errors import (
     refusal,
     require_reachable,
     shortened,
+    shown,
     suggestion,
 )
 from .hooks import hookimpl, hookspec
@@ -46,5 +47,6 @@ __all__ = [
     "refusal",
     "require_reachable",
     "shortened",
+    "shown",
     "suggestion",
 ]

@@ -15,7 +15,7 @@ class UnknownName(VartkError):
     """A name that is not among the valid ones; the message holds the nearest one and the list."""
 
     def __init__(self, what: str, name: str, valid: Iterable[str]) -> None:
-        super().__init__(f"unknown {what} {name!r}{suggestion(name, valid)}")
+        super().__init__(f"unknown {what} {shortened(name)!r}{suggestion(name, valid)}")
 
 
 class PluginError(VartkError):
@@ -58,6 +58,12 @@ def shortened(path: object) -> str:
     """Return a path as messages show it: the start and the end of a long one, on one line."""
     text = " ".join(str(path).split())
     return text if len(text) <= 160 else f"{text[:80]}...{text[-40:]}"
+
+
+def shown(value: object) -> str:
+    """Return a value as messages show it: on one line, or by its type if it is long."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 80 else f"a {type(value).__name__}"
 
 
 def counted(number: int, noun: str) -> str:

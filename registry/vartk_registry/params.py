@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .errors import PluginError, VartkError, suggestion
+from .errors import PluginError, VartkError, shortened, shown, suggestion
 
 
 class ParamErrors(VartkError):
@@ -76,10 +77,15 @@ def merge_params(config: type | None, params: Mapping[str, Any], owner: str) -> 
             tail = suggestion(str(key), valid) if valid else "; it takes no parameters."
             problems[key] = f"unknown parameter {key!r}{tail}"
             continue
+        if _refers(value):
+            problems[key] = (
+                f"{key}={shown(value)} refers to another key, as only a YAML file can; give the value itself"
+            )
+            continue
         try:
             OmegaConf.update(merged, key, value)  # plain assignment warns where 1 is meant as 1.0
         except (OmegaConfBaseException, ValueError) as error:
-            problems[key] = f"{key}: {str(error).splitlines()[0]}"
+            problems[key] = f"{key}: {shortened(str(error).splitlines()[0])}"
     plain: dict[str, Any] = OmegaConf.to_container(merged)  # type: ignore[assignment]
     for field in fields:
         if field.name in problems:
@@ -91,6 +97,15 @@ def merge_params(config: type | None, params: Mapping[str, Any], owner: str) -> 
     if problems:
         raise ParamErrors(owner, problems)
     return plain
+
+
+def _refers(value: Any) -> bool:
+    """Return whether a value holds references to other keys, `${...}`, which omegaconf would not resolve."""
+    if isinstance(value, str):
+        return "${" in value
+    if isinstance(value, Mapping):
+        return any(map(_refers, value.values()))
+    return isinstance(value, (list, tuple)) and any(map(_refers, value))
 
 
 _BOUNDS: dict[str, Callable[[Any, Any], bool]] = {
@@ -116,8 +131,11 @@ def _what_is_wrong(field: dataclasses.Field[Any], value: Any) -> str:
             return f"{where}={item!r} holds a NUL byte, which no name and no path can; leave it out"
         if (choices := rule.get("choices")) is not None and item not in choices:
             if advice := rule.get("removed", {}).get(str(item)):
-                return f"{where}={item!r} has been removed; {advice}"
-            return f"{where}={item!r}{suggestion(str(item), map(str, choices))}"
+                return f"{where}={shown(item)} has been removed; {advice}"
+            return f"{where}={shown(item)}{suggestion(str(item), map(str, choices))}"
+        if isinstance(item, float) and not math.isfinite(item):
+            bounds = " and ".join(filter(None, ("finite", describe_range(rule))))
+            return f"{where}={item} is out of range; it must be {bounds}"
         if any(
             (bound := rule.get(key)) is not None and not within(item, bound)
             for key, within in _BOUNDS.items()

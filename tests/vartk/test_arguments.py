@@ -13,6 +13,8 @@ from vartk_registry import VartkError
 
 NAN = math.nan
 CPU = torch.device("cpu")
+NUMBERS = ("temperature", "top_p")
+SLOTS = ("guidance", "sampler", "cache", "attention")
 
 
 @pytest.fixture(scope="module")
@@ -180,11 +182,65 @@ def test_codes_that_are_none(model, codes, change, message):
         ({"guidance": True}, "guidance"),
         ({"schedule": [True, 4]}, "schedule"),
         ({"schedule": torch.tensor([1, 4])}, "schedule"),
+        *(({name: math.inf}, f"{name}=inf is out of range; it must be finite and") for name in NUMBERS),
+        *(({name: NAN}, f"{name}=nan is out of range; it must be finite and") for name in NUMBERS),
+        *(({name: -1}, f"{name}=-1.0 is out of range; it must be") for name in NUMBERS),
+        *(({name: "x"}, f"{name}: Value 'x' of type 'str' could not be converted") for name in NUMBERS),
+        *(({name: [1.0]}, f"{name}: Value .* of type 'list' could not be converted") for name in NUMBERS),
+        ({"guidance.scale": math.inf}, "scale=inf is out of range; it must be finite and at least 0"),
+        ({"top_k": 1.5}, "top_k: Value '1.5' of type 'float' could not be converted to Integer"),
+        ({"top_k": NAN}, "top_k: Value 'nan' of type 'float' could not be converted to Integer"),
+        ({"batch": 0}, "batch=0 is out of range; it must be at least 1"),
+        ({"batch": None}, "batch"),
+        ({"random": "x"}, "random='x'. Valid: per_image, shared"),
+        ({"precision": "fp64"}, "precision='fp64'"),
+        ({"compile": "x"}, "compile: Value 'x' is not a valid bool"),
+        ({"preset": "x"}, "no configuration 'x'"),
+        ({"preset": "demo"}, "preset=demo is no preset of sampling"),
+        ({"nothing": 1}, "unknown key 'nothing'"),
+        ({"schedule": []}, "needs grids"),
+        ({"schedule": [0, 4]}, r"grids\[0\]"),
+        ({"schedule": [NAN]}, r"grids\[0\]=nan is out of range; it must be finite"),
+        *(({f"{slot}.name": 3}, f"{slot}=.* must be a component's name") for slot in SLOTS),
+        *(({f"{slot}.name": np.zeros((2, 2))}, f"{slot}=.* must be a component's name") for slot in SLOTS),
+        *(({slot: None}, f"{slot}=None must be a component's name") for slot in SLOTS),
+        *(({slot: "x"}, f"unknown {slot} 'x'") for slot in SLOTS),
     ],
 )
 def test_settings_of_another_type(model, settings, message):
-    with pytest.raises(VartkError, match=message):
-        model.sample([0], **settings)
+    for call in (model.sampling, lambda **settings: model.sample([0], **settings)):
+        if call != model.sampling or "schedule" not in settings:  # which is built where it is needed
+            with pytest.raises(VartkError, match=message):
+                call(**settings)
+
+
+@pytest.mark.parametrize("value", ["${x}", "${oc.env:HOME}", ["${x}"]])
+@pytest.mark.parametrize("name", [*NUMBERS, "top_k", "batch", "random", "guidance.scale"])
+def test_references_to_other_keys_are_for_files(model, name, value):
+    with pytest.raises(VartkError, match=r"=.*\$\{.* refers to another key, as only a YAML file can; give"):
+        model.sample([0], **{name: value})
+
+
+def test_messages_do_not_print_the_numbers_of_a_tensor(model, codes, tmp_path):
+    long = torch.rand(2, 3, 16, 16)
+    calls = {
+        "labels": lambda: model.sample(long),
+        "seed": lambda: model.sample([0], seed=long),
+        "strategy": lambda: model.stream([0], strategy=long),
+        "refiner": lambda: model.sample([0], refiner=long, draft=1),
+        "draft": lambda: model.sample([0], refiner=model, draft=long),
+        "codes": lambda: model.logits([0, 1], long),
+        "schedule": lambda: model.decode(codes, long),
+        "device": lambda: model.to(long),
+        "card": lambda: package.save(model, tmp_path / "model", long),
+        "name": lambda: package.load(long),
+        **{slot: lambda slot=slot: model.sampling(**{slot: long}) for slot in SLOTS},
+        **{name: lambda name=name: model.sampling(**{name: long}) for name in (*NUMBERS, "smooth", "random")},
+    }
+    for name, call in calls.items():
+        with pytest.raises(VartkError) as caught:
+            call()
+        assert len(str(caught.value)) < 300, (name, str(caught.value))
 
 
 @pytest.mark.parametrize("draft", ["a", 1.5, True, NAN, [1], -1, 4])
@@ -199,7 +255,7 @@ def test_a_strategy_that_is_none(model, strategy):
         model.stream([0], strategy=strategy)
 
 
-@pytest.mark.parametrize("device", ["x", "", None, True, NAN, [], "meta", -1, "cpu!"])
+@pytest.mark.parametrize("device", ["x", "", None, True, NAN, [], "meta", -1, 2**70, "cpu!"])
 def test_devices_that_are_none(model, model_folder, device):
     for call in (model.to, lambda device: package.load(model_folder, device=device)):
         with pytest.raises(VartkError, match=r"device '.*' cannot be used here"):

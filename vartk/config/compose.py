@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from vartk_registry import ParamErrors, Plugins, UnknownName, VartkError
+from vartk_registry import ParamErrors, Plugins, UnknownName, VartkError, shown
 from vartk_registry.params import merge_params
 
 from .calibration import CALIBRATION, checked, fill_in
@@ -130,7 +130,9 @@ def _merge(
         elif dataclasses.is_dataclass(types[key]):
             if not isinstance(value, Mapping):
                 keys = ", ".join(f"{here}.{name}" for name in _types(types[key]))
-                problems.append(f"{source}: {here} holds keys and cannot be {value!r}. Set one of: {keys}")
+                problems.append(
+                    f"{source}: {here} holds keys and cannot be {shown(value)}. Set one of: {keys}"
+                )
                 continue
             branch = tree.setdefault(key, {})
             _merge(types[key], branch, value, source, f"{here}.", sources, problems, root)
@@ -152,8 +154,8 @@ def _merge_slot(
     if entry.metadata["chained"] and isinstance(value, (list, tuple)):
         parts = [{"name": part} if isinstance(part, str) else part for part in value]
         value = {"name": CHAIN, "parts": parts}
-    if not isinstance(value, Mapping):
-        problems.append(f"{source}: {here}={value!r} must be a component's name, or its parameters")
+    if not isinstance(value, Mapping) or not isinstance(value.get("name", ""), str):
+        problems.append(f"{source}: {here}={shown(value)} must be a component's name, or its parameters")
         return
     before = tree.get(entry.name, {})
     named = before.get("name", entry.default_factory().name)  # type: ignore[misc]
@@ -212,7 +214,7 @@ def _check_slot(
     source = sources.get(f"{here}.name", DEFAULT)
     if slot.name in entry.metadata["also"]:
         if params:
-            problems.append(f"{source}: {here}={name} takes no parameters, {params} was given")
+            problems.append(f"{source}: {here}={name} takes no parameters, {shown(params)} was given")
     elif slot.name == CHAIN and entry.metadata["chained"]:
         _check_chain(entry, slot, here, sources, problems, plugins)
     else:
@@ -241,7 +243,7 @@ def _check_chain(
         path = f"{here}.parts[{index}]"
         if not isinstance(part, Mapping) or "name" not in part:
             problems.append(
-                f"{source}: {path}={part!r} must be a component's name, or a mapping with its name and "
+                f"{source}: {path}={shown(part)} must be a component's name, or a mapping with its name and "
                 "parameters, as in [NAME, {name: NAME, KEY: VALUE}]"
             )
             continue

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from vartk_registry import VartkError
+from vartk_registry import VartkError, shown
 
 LIMIT = 1.5
 """The largest magnitude of a pixel: resizing overshoots [-1, 1] a little, other ranges reach farther."""
@@ -25,7 +25,7 @@ def as_images(images: Any, device: torch.device) -> torch.Tensor:
     wanted = "images must be floats [N, 3, H, W] in [-1, 1]"
     advice = "give 8-bit pixels as pixels / 127.5 - 1"
     if not isinstance(images, torch.Tensor):
-        raise VartkError(f"{wanted}, as a torch.Tensor, not {_shown(images)}")
+        raise VartkError(f"{wanted}, as a torch.Tensor, not {shown(images)}")
     if images.ndim != 4 or images.shape[1] != 3 or not images.is_floating_point() or not _holds_data(images):
         raise VartkError(f"{wanted}, not {images.dtype} {list(images.shape)}{_place(images)}; {advice}")
     if images.numel():
@@ -46,7 +46,7 @@ def as_masks(masks: Any, images: torch.Tensor) -> torch.Tensor:
     n, _, h, w = images.shape
     wanted = f"masks must be numbers from 0 (kept) to 1 (drawn) in the shape [{n}, 1, {h}, {w}] or [{h}, {w}]"
     if not isinstance(masks, torch.Tensor):
-        raise VartkError(f"{wanted}, as a torch.Tensor, not {_shown(masks)}")
+        raise VartkError(f"{wanted}, as a torch.Tensor, not {shown(masks)}")
     shapes = {(n, 1, h, w), (1, 1, h, w), (n, h, w), (h, w)}
     if tuple(masks.shape) not in shapes or masks.is_complex() or not _holds_data(masks):
         raise VartkError(f"{wanted}, not {list(masks.shape)}{_place(masks)}")
@@ -60,10 +60,10 @@ def as_codes(codes: Any, device: torch.device) -> list[torch.Tensor]:
     """Return a tensor of codes a scale as 64-bit integers on a device; `VartkError` where there are none."""
     wanted = "codes must be a list with a tensor of integers for each scale, as `encode` returns"
     if not isinstance(codes, (list, tuple)):
-        raise VartkError(f"{wanted}, not {_shown(codes)}")
+        raise VartkError(f"{wanted}, not {shown(codes)}")
     for step, code in enumerate(codes):
         if not isinstance(code, torch.Tensor):
-            raise VartkError(f"{wanted}; scale {step} is {_shown(code)}")
+            raise VartkError(f"{wanted}; scale {step} is {shown(code)}")
         if not _is_integral(code.dtype) or not _holds_data(code):
             raise VartkError(f"{wanted}; scale {step} is {code.dtype}{_place(code)}")
     return [code.to(torch.int64).to(device) for code in codes]
@@ -78,7 +78,7 @@ def as_labels(labels: Any) -> list[Any]:
     given = _plain(labels)
     if given is None or isinstance(given, (Mapping, Set)):
         raise VartkError(
-            f"labels={_shown(labels)} is no list; give one class index or name an image, as in [0, 1]"
+            f"labels={shown(labels)} is no list; give one class index or name an image, as in [0, 1]"
         )
     values = list(given) if isinstance(given, Iterable) and not isinstance(given, _NO_LISTS) else [given]
     if not values:
@@ -99,7 +99,7 @@ def seeds_of(seed: int | Sequence[int], count: int) -> list[int]:
         seeds = [given + i for i in range(count)] if _is_integer(given) else [given]
     if wrong := [s for s in seeds if not _is_integer(s)]:
         raise VartkError(
-            f"seed {_shown(wrong[0])} is no integer; give one, as in seed=3, or a list of one an image"
+            f"seed {shown(wrong[0])} is no integer; give one, as in seed=3, or a list of one an image"
         )
     if len(seeds) != count:
         raise VartkError(f"{len(seeds)} seeds for {count} images; give one seed, or one an image")
@@ -112,7 +112,7 @@ def as_dtype(dtype: Any) -> torch.dtype:
     """Return the type to save weights in; `VartkError` where it is none of real floating-point numbers."""
     if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
         raise VartkError(
-            f"dtype={_shown(dtype)} is no type of weights; give torch.float32, bfloat16 or float16"
+            f"dtype={shown(dtype)} is no type of weights; give torch.float32, bfloat16 or float16"
         )
     return dtype
 
@@ -120,7 +120,7 @@ def as_dtype(dtype: Any) -> torch.dtype:
 def as_path(path: Any, what: str) -> Path:
     """Return a path; `VartkError` where it is none, `what` being what it should lead to."""
     if not isinstance(path, (str, os.PathLike)) or not str(path) or "\0" in str(path):
-        raise VartkError(f"{_shown(path)} is no {what}; give it as a str or a Path")
+        raise VartkError(f"{shown(path)} is no {what}; give it as a str or a Path")
     return Path(path)
 
 
@@ -144,9 +144,3 @@ def _holds_data(tensor: torch.Tensor) -> bool:
 def _place(tensor: torch.Tensor) -> str:
     """Return where a tensor is, if that is what is wrong with it."""
     return "" if _holds_data(tensor) else f" ({tensor.layout}, on {tensor.device})"
-
-
-def _shown(value: Any) -> str:
-    """Return a value, or its type where it would fill the screen."""
-    shown = " ".join(repr(value).split())
-    return shown if len(shown) <= 40 else f"a {type(value).__name__}"

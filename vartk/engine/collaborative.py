@@ -10,7 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import torch
 from torch import nn
 
-from vartk_registry import VartkError
+from vartk_registry import VartkError, shown
 from vartk_registry.interfaces import Tokenizer
 
 from ..config import SamplingConfig
@@ -76,7 +76,9 @@ def hand_over(
             "before that; give both, or neither"
         )
     if not isinstance(refiner, type(drafter)):
-        raise VartkError(f"refiner={refiner!r} is no model; load it, as in refiner=vartk.load('var-d16')")
+        raise VartkError(
+            f"refiner={shown(refiner)} is no model; load it, as in refiner=vartk.load('var-d16')"
+        )
     _check_fit(drafter, refiner)
     sampling = refiner.sampling(**settings)
     ours = drafter.recipe(drafter.sampling(**settings), [0]).schedule
@@ -87,7 +89,7 @@ def hand_over(
             "refiner that was trained on the drafter's"
         )
     if not isinstance(draft, Integral) or isinstance(draft, bool) or not 0 <= draft <= len(ours):
-        raise VartkError(f"draft={draft!r} is out of range; give 0 to {len(ours)} scales")
+        raise VartkError(f"draft={shown(draft)} is out of range; give 0 to {len(ours)} scales")
     return Handover(refiner, draft, sampling)
 
 

@@ -7,7 +7,7 @@ from functools import cache
 
 import torch
 
-from vartk_registry import VartkError
+from vartk_registry import VartkError, shortened
 
 from ..environment import launched_rank
 
@@ -40,13 +40,13 @@ def _named(device: object) -> torch.device | None:
         return None
     try:
         found = torch.device(device)
-    except RuntimeError:
+    except (RuntimeError, ValueError):  # ValueError: an index too large
         return None
     return None if found.type == "meta" else found
 
 
 def _refused(device: object, reason: str) -> str:
-    return f"device {str(device)!r} cannot be used here: {reason}; give auto, cpu, cuda or cuda:N"
+    return f"device {shortened(device)!r} cannot be used here: {reason}; give auto, cpu, cuda or cuda:N"
 
 
 @cache

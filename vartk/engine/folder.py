@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from vartk_registry import Plugins, VartkError
+from vartk_registry import Plugins, VartkError, shown
 
 from ..config import Layer, ModelConfig, compose, model_part, read_yaml
 from ..files import load_tensors, save_tensors, whole_folder
@@ -76,7 +76,7 @@ def save_model(
     if not isinstance(model, Model):
         raise VartkError(f"a {type(model).__name__} is no model to save; give one that vartk.load returns")
     if not isinstance(card, str):
-        raise VartkError(f"card={card!r} must be the text of a README.md")
+        raise VartkError(f"card={shown(card)} must be the text of a README.md")
     folder, dtype = as_path(folder, "folder to save a model in"), as_dtype(dtype)
     weights = [
         {k: t.to(dtype) if t.is_floating_point() else t for k, t in module.state_dict().items()}

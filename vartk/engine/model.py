@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from vartk_registry import Plugins, VartkError
+from vartk_registry import Plugins, VartkError, shown
 from vartk_registry.interfaces import CacheStrategy, Schedule, Tokenizer
 
 from ..config import OWN, Layer, ModelConfig, SamplingConfig, Slot, compose, nest, plain, with_preset
@@ -204,7 +204,9 @@ class Model(ZeroShot):
         `strategy` takes the place of the cache that the settings name; a refiner keeps its own.
         """
         if not (strategy is None or isinstance(strategy, CacheStrategy)):
-            raise VartkError(f"strategy={strategy!r} is no CacheStrategy; name a cache, as in cache='window'")
+            raise VartkError(
+                f"strategy={shown(strategy)} is no CacheStrategy; name a cache, as in cache='window'"
+            )
         conditions = self.parse(labels)
         sampling = self.sampling(**settings)
         handover = hand_over(self, refiner, draft, settings)
@@ -354,7 +356,7 @@ class Model(ZeroShot):
         """Return dotted keys for the short names of `sample`."""
         long: dict[str, Any] = {}
         if not isinstance(smooth := settings.get("smooth", False), bool):
-            raise VartkError(f"smooth={smooth!r} must be True or False")
+            raise VartkError(f"smooth={shown(smooth)} must be True or False")
         if smooth:
             if "sampler" in settings:
                 raise VartkError("smooth=True stands for sampler='gumbel_smooth'; give one of the two")

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vartk_registry import VartkError, suggestion
+from vartk_registry import VartkError, shown, suggestion
 from vartk_registry.interfaces import Condition
 
 
@@ -73,7 +73,7 @@ class ClassConditioner(nn.Module):
             return self._index_of_name(value.strip())
         if isinstance(value, Integral) and not isinstance(value, bool):
             return self._checked(int(value))
-        raise VartkError(f"class {value!r} is neither an index nor a name")
+        raise VartkError(f"class {shown(value)} is neither an index nor a name")
 
     def _index_of_name(self, name: str) -> int:
         found = [i for i, known in enumerate(self.classes) if known == name]
@@ -84,7 +84,7 @@ class ClassConditioner(nn.Module):
             found = [i for i, known in enumerate(self.classes) if known.casefold() == folded]
         if not found:
             names = suggestion(name, self.classes) if self.classes else self._range()
-            raise VartkError(f"unknown class {name!r}{names}")
+            raise VartkError(f"unknown class {shown(name)}{names}")
         if len(found) > 1:
             indices = ", ".join(map(str, found))
             raise VartkError(f"class {name!r} is the name of {indices}; give the index instead")
