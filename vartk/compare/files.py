@@ -12,9 +12,9 @@ import torch
 
 from vartk_registry import VartkError
 
-from ..config import leaves
 from ..evaluation import Seen
 from ..files import load_tensors, refuse_existing, remove_partial, save_tensors, whole_file, whole_folder
+from ..tasks.begun import require_same
 
 FOLDER = "kept"
 BEGUN = "begun.json"
@@ -46,7 +46,7 @@ class Kept:
             return
         begun = self._read(self._folder / BEGUN)
         self.labels = begun.pop("labels")
-        self._refuse_others(begun)
+        require_same(begun, self._made_by, out, "a comparison")
 
     @property
     def real(self) -> Seen | None:
@@ -95,19 +95,6 @@ class Kept:
             return json.loads(path.read_text())
         except (OSError, ValueError) as error:
             raise VartkError(f"{path} cannot be read: {error}; remove {self.out}, or give another") from error
-
-    def _refuse_others(self, begun: Mapping[str, Any]) -> None:
-        before, now = dict(leaves(begun)), dict(leaves(self._made_by))
-        differ = [key for key in before | now if before.get(key) != now.get(key)]
-        if differ:
-            changes = "; ".join(
-                f"{key} was {before.get(key, 'not set')} and is {now.get(key, 'not set')}"
-                for key in differ[:5]
-            )
-            raise VartkError(
-                f"{self.out} holds a comparison that was begun with other settings ({changes}); go on with "
-                "those, or give another --out"
-            )
 
 
 def file_name(way: str) -> str:

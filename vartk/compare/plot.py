@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 from ..bench.svg import GREY, GRID, document, text
-from ..evaluation.report import SET_NAMES
+from ..evaluation.report import set_name
 
 LEFT, TOP, BOTTOM = 68, 44, 52
 """Of one chart, the room around its axes."""
@@ -56,7 +56,7 @@ def quality(result: Mapping[str, Any]) -> tuple[str, dict[str, float]]:
     ways, feature = result["ways"], result["feature"]
     metrics = [name for name in result.get("real_images", ()) if name not in ("n", "m")]
     if metrics:
-        label = f"{SET_NAMES.get(metrics[0], metrics[0])}-{feature}"
+        label = set_name(metrics[0], feature)
         return label, {way["name"]: way[metrics[0]] for way in ways}
     first = ways[0]["name"]
     if feature is not None:

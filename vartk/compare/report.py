@@ -11,7 +11,7 @@ from vartk_registry import counted
 
 from ..config import leaves
 from ..environment import environment
-from ..evaluation.report import SET_NAMES
+from ..evaluation.report import set_name
 from ..files import whole_file
 from ..images import save_image
 from ..tables import Table, markdown_table
@@ -71,7 +71,7 @@ def tables(result: Mapping[str, Any]) -> Iterator[Table]:
         real = {"name": "real images", **result["real_images"]}
         metrics = [name for name in real if name not in ("name", "n", "m")]
         rows = [(row["name"], *(_number(row[name], name) for name in metrics)) for row in (*ways, real)]
-        names = [f"{SET_NAMES.get(name, name)}-{result['feature']}" for name in metrics]
+        names = [set_name(name, result["feature"]) for name in metrics]
         yield Table(
             ("images", *names),
             rows,

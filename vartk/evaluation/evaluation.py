@@ -30,7 +30,7 @@ from .real_images import (
     require_images,
     see_training,
 )
-from .sets import FEATURES, Seen, set_distances, vector_kinds
+from .sets import FEATURES, PIXELS, Seen, set_distances, vector_kinds
 
 SHOWN = 24
 """Samples shown beside their nearest training images."""
@@ -78,7 +78,7 @@ class Evaluation:
         self.feature = feature
         self.protocol = protocol
         self.add_bar = add_bar
-        self.kinds = vector_kinds(model.plugins.registry, protocol.metrics, feature)
+        self.kinds = (*vector_kinds(model.plugins.registry, protocol.metrics, feature), PIXELS)
         size = grid(model.config.image_size)
         self.images = {split: Images(dataset, size) for split, dataset in datasets.items()}
         if model.predictor is None:
@@ -113,7 +113,7 @@ class Evaluation:
         distances["real images"] = self._distances(training[:compared], references)
         found = {
             space: Neighbours.of(samples.vectors[space], training.vectors[space])
-            for space in (FEATURES, "pixels")
+            for space in (FEATURES, PIXELS)
         }
         result["neighbours"] = {
             space: near_copies(near, Neighbours.of(validation.vectors[space], training.vectors[space]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from PIL import Image
@@ -14,7 +15,7 @@ from ..files import whole_folder
 from ..tables import Table, markdown_table
 
 NAMES = {"psnr_db": "PSNR (dB)", "ssim": "SSIM", "perceptual": "perceptual distance"}
-SET_NAMES = {"fd": "FD", "sfd": "sFD", "kid": "KID", "is": "IS", "is_std": "IS spread"}
+_SET_NAMES = {"fd": "FD", "sfd": "sFD", "kid": "KID", "is": "IS", "is_std": "IS spread"}
 
 JUDGE_WAS_LOSS = (
     "The tokenizer was trained to make this feature's distance small, so it flatters the model; look with "
@@ -57,7 +58,7 @@ def tables(result: Mapping[str, Any]) -> Iterator[Table]:
         (name, of, f"{numbers['n']} / {numbers['m']}", *(_number(numbers[metric]) for metric in metrics))
         for name, of, numbers in sets
     ]
-    names = [f"{SET_NAMES.get(metric, metric)}-{label}" for metric in metrics]
+    names = [set_name(metric, label) for metric in metrics]
     yield Table(("images", "from", "n / m", *names), rows, "Distances between sets of images")
     if "neighbours" in result:
         rows = [
@@ -75,6 +76,11 @@ def tables(result: Mapping[str, Any]) -> Iterator[Table]:
         headings = ("by", "near copies", "if new", "nearer than", "median, samples", "median, validation")
         title = f"The nearest of {images['training']} of {images['training_in_all']} training images"
         yield Table(headings, rows, title)
+
+
+def set_name(number: str, label: str, published: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return what a number of sets is called: with the feature's label, unless papers have a name for it."""
+    return published.get(number) or f"{_SET_NAMES.get(number, number)}-{label}"
 
 
 def report(result: Mapping[str, Any]) -> str:

@@ -4,27 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import torch
 from torch.nn import functional as F
 
 from vartk_registry import Registry, VartkError
-from vartk_registry.interfaces import Feature, Metric, VectorFeature
+from vartk_registry.interfaces import Feature, Metric, MomentsMetric, VectorFeature
 
 from ..images import to_uint8
 
 FEATURES = "features"
 """The kind of vectors that every feature gives."""
 
-PIXELS = 32
+PIXELS = "pixels"
+"""The kind of vectors that every image has."""
+
+SIDE = 32
 """The longest side, in pixels, of what images are averaged to before their pixels are compared."""
+
+Moments = tuple[torch.Tensor, torch.Tensor]
+"""The mean [D] and the covariance [D, D] of vectors, in float64."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What is kept of N images on the CPU: vectors [N, D] in float32 by kind.
 
-    The kinds are "features", those that metrics need beside them, and "pixels" in [0, 1].
+    The kinds are "features", those that metrics need beside them (`vector_kinds`), and where they are asked
+    for "pixels" in [0, 1], averaged to a longest side of `SIDE`.
     """
 
     vectors: Mapping[str, torch.Tensor]
@@ -34,16 +42,11 @@ class Seen:
     def of(cls, feature: Feature, images: torch.Tensor, kinds: Collection[str] = (FEATURES,)) -> Seen:
         """See images [N, 3, H, W] in [0, 1], rounded to 8 bits as files hold them."""
         images = to_uint8(images) / 255
-        factor = min(1.0, PIXELS / max(images.shape[-2:]))
-        h, w = (max(1, round(side * factor)) for side in images.shape[-2:])
-        pixels = F.adaptive_avg_pool2d(images, (h, w)).flatten(1)
-        if set(kinds) == {FEATURES}:
-            found = {FEATURES: feature.pooled(images)}
-        else:
-            assert isinstance(feature, VectorFeature)  # `vector_kinds` has checked it
-            several = feature.vectors(images)
-            found = {kind: several[kind] for kind in kinds}
-        return cls({kind: v.float().cpu() for kind, v in {**found, "pixels": pixels}.items()})
+        found = {} if set(kinds) <= {FEATURES, PIXELS} else feature.vectors(images)  # type: ignore[attr-defined]
+        found = found or {FEATURES: feature.pooled(images)}
+        if PIXELS in kinds:
+            found[PIXELS] = _small(images)
+        return cls({kind: found[kind].float().cpu() for kind in kinds})
 
     @classmethod
     def joined(cls, parts: Iterable[Seen]) -> Seen:
@@ -83,12 +86,33 @@ def vector_kinds(registry: Registry, metrics: Sequence[str], feature: Feature) -
 
 
 def set_distances(
-    registry: Registry, metrics: Sequence[str], found: Seen, reference: Seen
+    registry: Registry,
+    metrics: Sequence[str],
+    found: Seen,
+    reference: Seen | None,
+    moments: Mapping[str, Moments] = MappingProxyType({}),
 ) -> dict[str, float]:
-    """Return the sizes `n` and `m` of two sets, and the metrics' numbers for their vectors."""
-    numbers: dict[str, float] = {"n": len(found), "m": len(reference)}
+    """Return the sizes `n` and `m` of two sets, and the metrics' numbers for their vectors.
+
+    Args:
+        reference: None if there are only moments.
+        moments: of the reference, by the kind of vectors; metrics that need no more take these.
+    """
+    numbers: dict[str, float] = {"n": len(found), "m": 0 if reference is None else len(reference)}
     for name in metrics:
         metric: Metric = registry.build("metric", name, {})
-        metric.update(found.vectors[metric.takes], reference.vectors[metric.takes])
+        vectors = found.vectors[metric.takes]
+        known = isinstance(metric, MomentsMetric) and metric.takes in moments
+        others = None if known or reference is None else reference.vectors.get(metric.takes)
+        metric.update(vectors, vectors[:0] if others is None else others)
+        if known:
+            metric.use_reference(*moments[metric.takes])
         numbers |= metric.compute()
     return numbers
+
+
+def _small(images: torch.Tensor) -> torch.Tensor:
+    """Return the pixels [N, P] of images that are averaged to a longest side of `SIDE`."""
+    factor = min(1.0, SIDE / max(images.shape[-2:]))
+    h, w = (max(1, round(side * factor)) for side in images.shape[-2:])
+    return F.adaptive_avg_pool2d(images, (h, w)).flatten(1)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from vartk_registry import VartkError
+
 from .gathered import finite, require_size
 from .moments import Moments
 
@@ -34,6 +36,11 @@ class FrechetDistance:
         found, reference = self._found, self._reference
         for each in (found, reference):
             require_size(self.name, each.count, 2)
+        if found.mean.shape != reference.mean.shape:
+            raise VartkError(
+                f"{self.name}: the vectors of the images have {len(found.mean)} numbers, those of the "
+                f"reference {len(reference.mean)}; compare vectors of one feature"
+            )
         A_DD, B_DD = found.covariance, reference.covariance
         values_D, vectors_DD = torch.linalg.eigh(A_DD)
         root_DD = (vectors_DD * values_D.clamp(min=0).sqrt()) @ vectors_DD.T

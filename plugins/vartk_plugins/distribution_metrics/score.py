@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from .gathered import GatheredVectors
+from .gathered import finite, require_size
 
 SPLIT = 5000
 """Images of a split, as in the ADM evaluation suite: 50,000 images make ten."""
@@ -14,7 +14,7 @@ _SEED = 2020
 """Of the order of the images; it is torch-fidelity's, so that both have the same splits."""
 
 
-class InceptionScore(GatheredVectors):
+class InceptionScore:
     """exp(KL(p(class | image) || p(class))) of a classifier's answers: the mean over splits, and its spread.
 
     Images are shuffled first: in files they often come class by class, and a split of few classes scores
@@ -26,13 +26,24 @@ class InceptionScore(GatheredVectors):
 
     takes = "logits"
     name = "is"
+    single = True
 
     def __init__(self, split: int = SPLIT) -> None:
-        super().__init__()
         self._split = split
+        self._found: list[torch.Tensor] = []
 
-    def compare(self, found_ND: torch.Tensor, reference_MD: torch.Tensor) -> dict[str, float]:
-        """Return `is` and `is_std`, the standard deviation over splits, 0 for one."""
+    def update(self, found: torch.Tensor, reference: torch.Tensor) -> None:
+        """Take logits [B, classes]; `VartkError` where one is not finite."""
+        self._found.append(finite(self.name, found).cpu())
+
+    def compute(self) -> dict[str, float]:
+        """Return `is` and `is_std`, the standard deviation over splits, 0 for one split.
+
+        Raises:
+            VartkError: there are fewer than two images.
+        """
+        require_size(self.name, sum(map(len, self._found)), 2)
+        found_ND = torch.cat(self._found)
         order = torch.from_numpy(np.random.RandomState(_SEED).permutation(len(found_ND)))
         scores = torch.stack([_score(found_ND[rows].double()) for rows in order.split(self._split)])
         return {"is": scores.mean().item(), "is_std": scores.std(correction=0).item()}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -24,6 +26,7 @@ class ELite0(nn.Module):
 
     label = "ELite0"
     kinds = ("features", "logits", "spatial")
+    published: ClassVar[dict[str, str]] = {}
 
     def __init__(self) -> None:
         super().__init__()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from torch import nn
@@ -35,6 +36,7 @@ class Inception(nn.Module):
 
     label = "Inception"
     kinds = ("features", "logits", "spatial")
+    published: ClassVar[dict[str, str]] = {"fd": "FID", "sfd": "sFID", "kid": "KID", "is": "IS"}
 
     def __init__(self, *, weights: str) -> None:
         super().__init__()

@@ -23,7 +23,7 @@ from .feature import Feature, VectorFeature
 from .guidance import Guidance
 from .importer import Imported, Importer
 from .logger import Logger
-from .metric import Metric, MomentsMetric
+from .metric import Metric, MomentsMetric, SingleSetMetric
 from .quantizer import CodeSpace, Quantized, Quantizer
 from .sampler import Draw, Randomness, Sampler
 from .schedule import Grid, Schedule, ScheduleFactory
@@ -65,6 +65,7 @@ __all__ = [
     "ScheduleFactory",
     "Seam",
     "Session",
+    "SingleSetMetric",
     "Tokenizer",
     "TokenizerOutput",
     "Transformer",

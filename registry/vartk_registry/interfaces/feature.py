@@ -36,6 +36,9 @@ class VectorFeature(Feature, Protocol):
 
     kinds: tuple[str, ...]
     """The kinds it gives: "features", and perhaps "logits" and "spatial"."""
+    published: dict[str, str]
+    """What papers call numbers that are made with it, by the number's name, as in {"fd": "FID"}; usually
+    empty. Files of statistics that do not name their feature are of the one with such names."""
 
     def vectors(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return the vectors of images by kind, in float32.

@@ -39,3 +39,11 @@ class MomentsMetric(Metric, Protocol):
     def use_reference(self, mean: torch.Tensor, covariance: torch.Tensor) -> None:
         """Take the mean [D] and the covariance [D, D] in place of all vectors of the reference."""
         ...
+
+
+@runtime_checkable
+class SingleSetMetric(Metric, Protocol):
+    """A metric of one set alone: the reference of `update` may be empty in every call."""
+
+    single: bool
+    """True; a metric of two sets does not have this attribute."""

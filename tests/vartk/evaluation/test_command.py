@@ -104,7 +104,7 @@ def test_one_batch_for_all_that_is_looked_at(evaluate, monkeypatch):
 
     def spied(feature, images, kinds):
         sizes.append(len(images))
-        return seen(feature, images)
+        return seen(feature, images, kinds)
 
     monkeypatch.setattr(Seen, "of", spied)
     evaluate("batch=3")

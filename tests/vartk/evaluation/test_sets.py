@@ -1,5 +1,7 @@
 """What an evaluation compares, by hand."""
 
+from typing import ClassVar
+
 import pytest
 import torch
 
@@ -24,10 +26,10 @@ class Grey(torch.nn.Module):
 def test_images_are_seen_as_files_hold_them():
     image = torch.full((1, 3, 40, 20), 0.5)
     image[:, 0] = 2.0  # clipped
-    seen = Seen.of(Grey(), image)
+    seen = Seen.of(Grey(), image, ("features", "pixels"))
     assert seen.vectors["features"][0].tolist() == pytest.approx([1, 128 / 255, 128 / 255])
     assert seen.vectors["pixels"].shape == (1, 3 * 32 * 16)  # 40x20, averaged to a longest side of 32
-    assert Seen.of(Grey(), torch.zeros(2, 3, 8, 8)).vectors["pixels"].shape == (
+    assert Seen.of(Grey(), torch.zeros(2, 3, 8, 8), ("features", "pixels")).vectors["pixels"].shape == (
         2,
         3 * 8 * 8,
     )  # and not enlarged
@@ -50,6 +52,7 @@ class Corner(Grey):
     """Gives the first pixel of each channel as spatial features, too."""
 
     label = "Corner"
+    published: ClassVar = {}
     kinds = ("features", "spatial")
 
     def vectors(self, images):
@@ -63,7 +66,7 @@ def test_only_the_vectors_that_metrics_need_are_kept():
     assert kinds == ("features", "spatial")
     images = torch.rand(5, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     seen = Seen.of(corner, images, kinds)
-    assert set(seen.vectors) == {"features", "spatial", "pixels"}
+    assert set(seen.vectors) == {"features", "spatial"}
     assert torch.allclose(seen.vectors["spatial"], images[:, :, 0, 0], atol=1 / 500)
     numbers = set_distances(registry, ["sfd"], seen, seen[1:])
     assert numbers["sfd"] != set_distances(registry, ["fd"], seen, seen[1:])["fd"]

@@ -1,0 +1,13 @@
+"""Images against a reference, from a model or from files: the numbers that papers report.
+
+- `reference`: what images are compared with: images, or stored statistics of them
+- `looking`: what a feature sees of a set of images
+- `plan`: what is asked for, checked, and carried out
+- `report`: the numbers as a table and as a folder
+"""
+
+from .plan import Options, Plan
+from .reference import Reference
+from .report import report, table, write_report
+
+__all__ = ["Options", "Plan", "Reference", "report", "table", "write_report"]

@@ -1,0 +1,200 @@
+"""Which images are compared, and with what: checked before minutes of work, and carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+
+from vartk_registry import VartkError
+
+from ... import __version__
+from ...components import plugins
+from ...config import EvalConfig, leaves, parse_overrides, plain
+from ...engine.build import grid
+from ...engine.data import Images
+from ...engine.device import as_device
+from ...engine.folder import TOKENIZER, TRANSFORMER, fingerprint
+from ...engine.model import Model
+from ...engine.recipes import open_datasets
+from ...hub import find_model, load
+from ...tasks.sample import Bar
+from ...tasks.shards import sample_shards
+from ..data import KEYS, UNSAID, data_config
+from ..pictures import Archive, Pictures, Split, open_pictures
+from ..sets import set_distances, vector_kinds
+from .looking import Look
+from .reference import Reference
+from .remarks import remarks
+
+SPLITS = ("train", "validation")
+"""References that are the images of the dataset."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    """What is to be compared, as it is typed after `vartk eval`.
+
+    Attributes:
+        images: a model; or a folder or an npz file of finished images.
+        finished: whether it is the second.
+        reference: a folder, an npz file, or one of `SPLITS`.
+        save_reference: where its statistics are written.
+        overrides: `key=value` settings.
+        data: the configuration that names the dataset; None for the model's own.
+        count: samples; seed: of the first one, counting up from it.
+        samples: the folder where they are kept; None for a temporary one.
+    """
+
+    images: str
+    finished: bool
+    reference: str
+    save_reference: Path | None
+    overrides: Sequence[str]
+    data: str | None
+    count: int
+    seed: int
+    samples: Path | None
+    device: str
+
+
+class Plan:
+    """A comparison with a reference that can run.
+
+    Raises:
+        VartkError: the images, the reference, a setting or a metric is unknown, or cannot be used here.
+    """
+
+    def __init__(self, options: Options, note: Callable[[str], None]) -> None:
+        self.options, self.note = options, note
+        settings = dict(parse_overrides(options.overrides).values)
+        chosen = {key: settings.pop(key) for key in KEYS if key in settings}
+        place = Path(options.images) if options.finished else find_model(options.images)
+        self.config, named = data_config(options.data, options.images, place, chosen)
+        self.registry = plugins().registry
+        slot = self.config.feature
+        self.feature = self.registry.build("feature", slot.name, slot.params)
+        self.kinds = vector_kinds(self.registry, self.config.metrics, self.feature)
+        self.model: Model | None = None
+        if options.finished:
+            self.batch = _batch(options.images, settings, self.config)
+        else:
+            self.model = load(options.images, device=options.device)
+            self.sampling = self.model.sampling(**settings)
+            self.batch = self.sampling.batch
+            _require_sampled(options.images, self.model)
+        self.reference = self._reference(named=named)
+        self.metrics = self._metrics(typed="metrics" in chosen)
+
+    def carry_out(self, add_bar: Callable[[str, int], Bar]) -> dict[str, Any]:
+        """Return the numbers and how they were made, ready for JSON.
+
+        Raises:
+            VartkError: an image is damaged, a set is too small for a metric, or a vector is not finite.
+        """
+        options = self.options
+        device = as_device(options.device) if self.model is None else self.model.device
+        look = Look(self.feature.to(device), device, self.kinds, self.batch, add_bar)
+        reference = self.reference.looked_at(look)
+        if options.save_reference is not None:
+            reference.save(options.save_reference, self.feature)
+        with self._pictures(add_bar) as pictures:
+            found, sizes = look.at("images", pictures)
+        numbers = set_distances(self.registry, self.metrics, found, reference.seen, reference.moments)
+        return {
+            "images": options.images,
+            "reference": options.reference,
+            "feature": self.feature.label,
+            "published": dict(getattr(self.feature, "published", {})),
+            "n": numbers.pop("n"),
+            "m": numbers.pop("m"),
+            "stored_moments": sorted(reference.moments),
+            "size": sizes[0],
+            "reference_size": next(iter(reference.sizes), None),
+            "numbers": numbers,
+            "remarks": remarks(pictures, found, sizes, reference),
+            **({} if self.model is None else {"seed": options.seed, "sampling": plain(self.sampling)}),
+            "versions": {"vartk": __version__, "torch": str(torch.__version__)},
+        }
+
+    def _reference(self, *, named: bool) -> Reference:
+        """Open what --reference names."""
+        options = self.options
+        if options.reference not in SPLITS:
+            return Reference.read(Path(options.reference), self.feature)
+        if not named:
+            raise VartkError(
+                f"--reference {options.reference} is a split of the dataset, and {options.images} {UNSAID}; "
+                "name it with --data CONFIG, or with dataset=NAME"
+            )
+        dataset = open_datasets(self.config, self.note, [options.reference])[options.reference]
+        size = grid((self.config if self.model is None else self.model.config).image_size)
+        return Reference(options.reference, Split(Images(dataset, size)))
+
+    def _metrics(self, *, typed: bool) -> list[str]:
+        """Return the metrics that the reference allows; those that were typed must all be."""
+        missing = self.reference.missing(self.registry, self.config.metrics)
+        left = [name for name in self.config.metrics if name not in missing]
+        if missing and (typed or not left):
+            raise VartkError(
+                f"{', '.join(missing)} needs the images of the reference, and {self.options.reference} has "
+                f"only statistics; leave it out, as in metrics=[{','.join(left) or 'fd'}]"
+            )
+        for name in missing:
+            self.note(f"{name} is left out: {self.options.reference} has only statistics")
+        return left
+
+    @contextmanager
+    def _pictures(self, add_bar: Callable[[str, int], Bar]) -> Iterator[Pictures]:
+        """Give the finished images, or samples, which are removed afterwards unless they are to be kept."""
+        options = self.options
+        if self.model is None:
+            yield open_pictures(Path(options.images))
+            return
+        classes = len(self.model.classes)
+        labels = [index * classes // options.count for index in range(options.count)]
+        with TemporaryDirectory() as temporary:
+            folder = options.samples or Path(temporary)
+            yield Archive(
+                sample_shards(
+                    self.model, labels, options.seed, self.sampling, folder, self._made_by(), add_bar
+                )
+            )
+
+    def _made_by(self) -> Mapping[str, Any]:
+        """Return what decides samples beside their settings."""
+        folder = find_model(self.options.images)
+        return {
+            "weights": {file: fingerprint(folder, file) for file in (TOKENIZER, TRANSFORMER)},
+            "versions": {"vartk": __version__, "torch": str(torch.__version__)},
+        }
+
+
+def _batch(images: str, settings: Mapping[str, Any], config: EvalConfig) -> int:
+    """Return the images that are seen at once; `VartkError` where settings of sampling are typed in vain."""
+    idle = [path for path, _ in leaves(settings) if path != "batch"]
+    if idle:
+        raise VartkError(f"{images} holds finished images and samples nothing; drop {', '.join(idle)}")
+    batch = settings.get("batch", config.sampling.batch)
+    if not isinstance(batch, int) or batch < 1:
+        raise VartkError(f"batch={batch} must be a whole number, 1 or more")
+    return batch
+
+
+def _require_sampled(name: str, model: Model) -> None:
+    """Raise `VartkError` where a model has no classes to sample equally often."""
+    if model.predictor is None:
+        raise VartkError(
+            f"{name} is a tokenizer alone and samples nothing; evaluate it without --reference, which "
+            "compares its reconstructions with the images of its dataset"
+        )
+    if model.predictor.conditioner.takes != "label":
+        raise VartkError(
+            f"{name} is conditioned by captions; evaluate it without --reference, which samples those of its "
+            "dataset, or sample first and evaluate the folder"
+        )
