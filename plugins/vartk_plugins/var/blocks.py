@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vartk_registry.kernels import serves_triton
+
 MAX_SCALE = 100.0
 """The bound on a head's learned softmax scale."""
 
@@ -34,6 +36,11 @@ class AttendMasked(Protocol):
 
 def adaptive_norm(x_BSC: Tensor, scale_B1C: Tensor, shift_B1C: Tensor, eps: float) -> Tensor:
     """Return LN(x) (1 + scale) + shift; the norm itself has no parameters."""
+    if serves_triton(x_BSC):
+        from . import kernels  # needs Triton, which comes with torch for CUDA alone
+
+        dtype = torch.get_autocast_dtype("cuda") if torch.is_autocast_enabled("cuda") else x_BSC.dtype
+        return kernels.adaptive_norm(x_BSC, scale_B1C, shift_B1C, eps, dtype)
     return F.layer_norm(x_BSC, x_BSC.shape[-1:], eps=eps) * (1 + scale_B1C) + shift_B1C
 
 
@@ -87,8 +94,13 @@ class Attention(nn.Module):
 
     def project(self, x_BSC: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the queries, keys and values [B, S, H, D], normalised where they are."""
-        q_BSHD, k_BSHD, v_BSHD = self.qkv(x_BSC).unflatten(-1, (3, self.heads, -1)).unbind(2)
+        qkv_BS3HD = self.qkv(x_BSC).unflatten(-1, (3, self.heads, -1))
+        q_BSHD, k_BSHD, v_BSHD = qkv_BS3HD.unbind(2)
         if self.log_scale is not None:
+            if serves_triton(qkv_BS3HD):
+                from . import kernels
+
+                return *kernels.unit_heads(qkv_BS3HD, self.log_scale, math.log(MAX_SCALE)), v_BSHD
             # norms in fp32, as autocast would have them on some devices only
             scale_H1 = self.log_scale.clamp(max=math.log(MAX_SCALE)).exp()[:, None]
             q_BSHD = (F.normalize(q_BSHD.float(), dim=-1) * scale_H1).to(v_BSHD.dtype)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torch.utils._triton import has_triton
 
+from vartk_registry.kernels import serves_triton
 from vartk_registry.precision import compute_dtype
 
 GROUPS = 32
@@ -39,14 +39,7 @@ class Norm(nn.GroupNorm):
         return F.silu(normal_BCHW) if self.silu else normal_BCHW
 
     def _has_kernel(self, x_BCHW: torch.Tensor) -> bool:
-        # torch.compile fuses the two itself, and the kernel has no backward pass
-        return (
-            x_BCHW.is_cuda
-            and x_BCHW.is_contiguous(memory_format=torch.channels_last)
-            and not torch.is_grad_enabled()
-            and not torch.compiler.is_compiling()
-            and has_triton()
-        )
+        return x_BCHW.is_contiguous(memory_format=torch.channels_last) and serves_triton(x_BCHW)
 
 
 class ResBlock(nn.Module):
