@@ -140,7 +140,7 @@ class Model(ZeroShot):
         given: Given | None = None,
         refiner: Model | None = None,
         draft: int | None = None,
-        watch: Callable[[int, ScaleState], None] | None = None,
+        watch: Callable[[float, ScaleState], None] | None = None,
         **settings: Any,
     ) -> Samples:
         """Sample an image a label.
@@ -153,7 +153,7 @@ class Model(ZeroShot):
                 the same tokenizer, schedule and classes. Each model has its own defaults; `settings` are
                 for both.
             draft: scales that this model draws, from 0 to all.
-            watch: is called with the number of images made before, and each scale of a batch.
+            watch: is called after each scale with the number of images done, a fraction, and the scale.
             settings: instead of the model's defaults: `guidance` (a number sets its scale; a name or a
                 mapping swaps the component), `sampler`, `top_k`, `top_p`, `temperature`,
                 `smooth=True` (gumbel_smooth), `cache`, `attention`, `schedule` (also a `Schedule` or a
@@ -165,9 +165,9 @@ class Model(ZeroShot):
         """
         sampling = self.sampling(**settings)
         conditions = self.parse(labels)
+        self._check_given(given, sampling, len(conditions))
         seeds = seeds_of(seed, len(conditions))
         handover = hand_over(self, refiner, draft, settings)
-        self._check_given(given, sampling, len(conditions))
         images, codes = [], []
         for start in range(0, len(conditions), sampling.batch):
             rows = slice(start, start + sampling.batch)
@@ -177,7 +177,7 @@ class Model(ZeroShot):
             ):
                 states.append(state)
                 if watch is not None:
-                    watch(start, state)
+                    watch(start + len(seeds[rows]) * (state.step + 1) / len(state.schedule), state)
             images.append(states[-1].images.cpu())
             codes.append([state.codes.cpu() for state in states])
         return Samples(
@@ -209,8 +209,8 @@ class Model(ZeroShot):
             )
         conditions = self.parse(labels)
         sampling = self.sampling(**settings)
-        handover = hand_over(self, refiner, draft, settings)
         self._check_given(given, sampling, len(conditions))
+        handover = hand_over(self, refiner, draft, settings)
         return self._stream(conditions, seeds_of(seed, len(conditions)), sampling, handover, strategy, given)
 
     def sampling(self, **settings: Any) -> SamplingConfig:

@@ -102,10 +102,8 @@ def test_batches_and_streaming_make_the_same_images(model, images):
 
 def test_each_scale_is_watched(model, images):
     seen = []
-    model.inpaint(
-        images, left(), LABELS, batch=1, watch=lambda before, state: seen.append((before, state.step))
-    )
-    assert seen == [(before, step) for before in (0, 1) for step in range(4)]
+    model.inpaint(images, left(), LABELS, batch=1, watch=lambda done, state: seen.append((done, state.step)))
+    assert seen == [(batch + (step + 1) / 4, step) for batch in (0, 1) for step in range(4)]
 
 
 @pytest.mark.parametrize("composite", ["paste", "codes"])

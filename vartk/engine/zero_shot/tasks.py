@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 
-from vartk_registry import UnknownName
+from vartk_registry import UnknownName, VartkError
 from vartk_registry.interfaces import Schedule, Tokenizer
 
-from ..arguments import as_images, as_masks
+from ...config import ModelConfig
+from ..arguments import as_images, as_masks, seeds_of
+from ..build import grid
 from ..given import Given, Pixels
 from ..samples import Samples
+from ..scale import ScaleState
 from .cells import kept_cells, published_cells
 from .fill import filled
+from .painting import Painter, windows_for
 from .paste import pasted
 
 COMPOSITES = ("paste", "codes")
@@ -27,6 +32,8 @@ class ZeroShot(ABC):
     None: no class.
     """
 
+    config: ModelConfig
+    schedule: Schedule
     tokenizer: Tokenizer
 
     @property
@@ -52,21 +59,41 @@ class ZeroShot(ABC):
         masks: torch.Tensor,
         labels: Any = None,
         *,
+        seed: int | Sequence[int] = 0,
         composite: str = "paste",
+        fit: str = "pad",
+        window: int | None = None,
+        watch: Callable[[float, ScaleState], None] | None = None,
         **settings: Any,
     ) -> Samples:
         """Draw anew what masks cover: in-painting, and under labels class-conditional editing.
 
         Args:
-            images, masks, composite: see `masked`.
+            images: [N, 3, H, W] in [-1, 1], of any size.
+            masks, composite: see `masked`.
             labels: one an image; None for no class.
-            settings: of `Model.sample`.
+            fit: how images of another size than the model's are drawn: "pad" resizes them and fills up,
+                "stretch" changes their aspect, "tile" draws overlapping windows one after another. What
+                was drawn is resized back; what is kept never is.
+            window: with "tile", the shorter side of a window in pixels; None for the model's own.
+            seed, watch, settings: of `Model.sample`.
 
         Raises:
-            VartkError: as `masked` and `Model.sample`.
+            VartkError: as `masked` and `Model.sample`; images smaller than a cell of the latent, or than a
+                window.
         """
-        given = self.masked(images, masks, composite=composite, schedule=settings.get("schedule"))
-        return self.sample([None] * len(given) if labels is None else labels, given=given, **settings)
+        size = grid(self.config.image_size)
+        images = self._pictures(images)
+        masks = as_masks(masks, images)
+        labels = [None] * len(images) if labels is None else labels
+
+        def paint(part: torch.Tensor, drawn: torch.Tensor, **turn: Any) -> Samples:
+            given = self.masked(part, drawn, composite=composite, schedule=settings.get("schedule"))
+            return self.sample(labels, given=given, **turn, **settings)
+
+        painter = Painter(paint, size, pasted=composite == "paste")
+        windows = windows_for(masks, size, fit, window)
+        return painter(images, masks, windows, seeds_of(seed, len(images)), watch)
 
     @torch.no_grad()
     def masked(
@@ -80,7 +107,7 @@ class ZeroShot(ABC):
         """Return the cells of images outside masks, for `Model.stream` and `Model.sample`.
 
         Args:
-            images: [N, 3, H, W] in [-1, 1].
+            images: [N, 3, H, W] in [-1, 1], of the model's size.
             masks: [N, 1, H, W], [N, H, W] or [H, W], from 0 (kept) to 1 (drawn anew).
             composite: "paste" keeps pixels where the mask is 0, bit for bit, blends the edge, and never looks
                 at what the mask covers; "codes" gives codes alone, as VAR's zero-shot notebook does: kept
@@ -101,6 +128,19 @@ class ZeroShot(ABC):
         codes = self.encode(filled(images, (masks == 0).to(images)), schedule)
         pixels = Pixels((images + 1) / 2, masks, pasted)
         return Given(scales, kept_cells(masks, scales), self._embedded(codes), pixels)
+
+    def _pictures(self, images: Any) -> torch.Tensor:
+        """Return images of any size from that of a cell of the latent on; errors as `as_images`."""
+        images = as_images(images, self.device)
+        sizes = zip(grid(self.config.image_size), self.schedule.latent, strict=True)
+        cell_h, cell_w = (pixels // cells for pixels, cells in sizes)
+        h, w = images.shape[-2:]
+        if h < cell_h or w < cell_w:
+            raise VartkError(
+                f"images of {h}x{w} pixels are smaller than a cell of the model's latent, {cell_h}x{cell_w}; "
+                "resize them"
+            )
+        return images
 
     def _embedded(self, codes: list[torch.Tensor]) -> list[torch.Tensor]:
         return [self.tokenizer.embed(code) for code in codes]
