@@ -50,6 +50,23 @@ def add_classes(parser: argparse.ArgumentParser, default: str) -> None:
     )
 
 
+def add_draws(parser: argparse.ArgumentParser, count: str) -> None:
+    """Add --count, whose default `count` describes, and --seed."""
+    parser.add_argument(
+        "--count",
+        type=whole_number(1, 10**9),
+        metavar="N",
+        help=f"number of images (default: {count})",
+    )
+    parser.add_argument(
+        "--seed",
+        type=whole_number(0, 2**32 - 1),
+        default=0,
+        metavar="S",
+        help="seed of the first image; each further image adds 1 (default: 0)",
+    )
+
+
 def class_labels(texts: Sequence[str] | None, classes: Sequence[str]) -> list[str]:
     """Return the classes that all --class name; a name may have commas of its own."""
     found: list[str] = []

@@ -25,6 +25,8 @@ COMMANDS = {
     "train": "train a tokenizer or a transformer",
     "tokenize": "write the codes of a dataset, to train a transformer on them",
     "sample": "sample images",
+    "inpaint": "draw a part of a picture anew",
+    "edit": "draw a part of a picture anew under another class",
     "eval": "measure a model against real images",
     "compare": "compare sampling settings: caches, precisions, guidance",
     "calibrate": "measure the parameters of a cache strategy on a model",

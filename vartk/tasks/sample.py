@@ -82,24 +82,40 @@ def sample_to_folder(
     if packed is not None:
         with whole_file(folder / "samples.npz") as aside, aside.open("wb") as file:
             np.savez(file, packed, np.array(indices))
-    grid_names = [names[i] for i in indices[: len(shown)]]
-    columns = min(8, max(1, round(len(shown) ** 0.5)))
-    grid = labelled_grid(enlarged(torch.stack(shown)), grid_names, columns)
-    save_image(grid, folder / "grid.png")
-    record = {
-        "count": len(indices),
-        "out": str(folder),
-        "classes": [names[i] for i in indices],
-        "labels": indices,
-        "seeds": seeds,
-        "sampling": plain(sampling),
-        "unrecorded": sorted(unrecorded),
-        "refiner": refiner and {"draft": draft, "sampling": plain(refiner.sampling(**settings))},
-        "versions": {"vartk": __version__, "torch": str(torch.__version__)},
-    }
+    save_sheet(torch.stack(shown), [names[i] for i in indices[: len(shown)]], folder)
+    return save_record(
+        {
+            "count": len(indices),
+            "out": str(folder),
+            "classes": [names[i] for i in indices],
+            "labels": indices,
+            "seeds": seeds,
+            "sampling": plain(sampling),
+            "unrecorded": sorted(unrecorded),
+            "refiner": refiner and {"draft": draft, "sampling": plain(refiner.sampling(**settings))},
+        },
+        folder,
+    )
+
+
+def save_sheet(images: torch.Tensor, labels: Sequence[str], folder: Path) -> None:
+    """Write images [N, 3, H, W] in [0, 1] with their labels as `grid.png`."""
+    columns = min(8, max(1, round(len(images) ** 0.5)))
+    save_image(labelled_grid(enlarged(images), labels, columns), folder / "grid.png")
+
+
+def save_record(record: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Write what images were made of as `samples.json`, and return it with the versions."""
+    whole = {**record, "versions": {"vartk": __version__, "torch": str(torch.__version__)}}
     with whole_file(folder / "samples.json") as aside:
-        aside.write_text(json.dumps(record, indent=1))
-    return record
+        aside.write_text(json.dumps(whole, indent=1))
+    return whole
+
+
+def scale_text(state: ScaleState) -> str:
+    """Return which scale was drawn, for a bar."""
+    h, w = state.schedule.grids[state.step]
+    return f"scale {state.step + 1}/{len(state.schedule)} ({h}x{w})"
 
 
 def sample_batch(
@@ -115,7 +131,6 @@ def sample_batch(
     `settings` are arguments of `Model.stream`.
     """
     for state in model.stream(labels, seed=seeds, **settings):
-        h, w = state.schedule.grids[state.step]
-        done, scales = state.step + 1, len(state.schedule)
-        bar.update(before + len(labels) * done / scales, f"scale {done}/{scales} ({h}x{w})")
+        done = (state.step + 1) / len(state.schedule)
+        bar.update(before + len(labels) * done, scale_text(state))
     return state

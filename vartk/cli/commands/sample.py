@@ -10,6 +10,7 @@ from .. import terminal
 from ..arguments import (
     add_classes,
     add_device,
+    add_draws,
     add_json,
     add_out,
     add_overrides,
@@ -24,19 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a model folder, a run, or a published name")
     add_overrides(parser, "guidance.scale=3 sampler.top_k=100 cache=full attention=sdpa")
     add_classes(parser, "all classes by default")
-    parser.add_argument(
-        "--count",
-        type=whole_number(1, 10**9),
-        metavar="N",
-        help="number of images (default: one per class)",
-    )
-    parser.add_argument(
-        "--seed",
-        type=whole_number(0, 2**32 - 1),
-        default=0,
-        metavar="S",
-        help="seed of the first image; each further image adds 1 (default: 0)",
-    )
+    add_draws(parser, "one per class")
     parser.add_argument(
         "--refiner",
         metavar="MODEL",

@@ -1,0 +1,1 @@
+"""What the commands of the zero-shot tasks have in common."""

@@ -1,0 +1,76 @@
+"""Arguments and output of every zero-shot command."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vartk_registry import counted
+
+from .. import terminal
+from ..arguments import (
+    add_classes,
+    add_device,
+    add_draws,
+    add_json,
+    add_out,
+    add_overrides,
+    class_labels,
+    whole_number,
+)
+
+if TYPE_CHECKING:
+    from ...engine.model import Model
+    from ...tasks.zero_shot.proposals import Draws
+
+
+def add_image(parser: argparse.ArgumentParser) -> None:
+    """Add MODEL and IMAGE."""
+    parser.add_argument("model", metavar="MODEL", help="a model folder, a run, or a published name")
+    parser.add_argument("image", metavar="IMAGE", type=Path, help="a picture file of any size")
+
+
+def add_drawing(parser: argparse.ArgumentParser, classes: str = "no class by default") -> None:
+    """Add the settings, the classes, how many images are drawn, and where they go."""
+    add_overrides(parser, "guidance.scale=3 sampler.top_k=100 cache=full precision=bf16")
+    add_classes(parser, classes)
+    add_draws(parser, "one per class, or one")
+    add_out(parser, "the folder for the images")
+    add_device(parser)
+    add_json(parser)
+
+
+def add_window(parser: argparse.ArgumentParser, default: str) -> None:
+    """Add --window."""
+    parser.add_argument(
+        "--window",
+        type=whole_number(1, 10**6),
+        metavar="PIXELS",
+        help=f"the shorter side of a window of the picture (default: {default})",
+    )
+
+
+def draw(
+    arguments: argparse.Namespace,
+    task: Callable[[Model, Draws, Callable[[str, int], Any]], Mapping[str, Any]],
+) -> int:
+    """Load the model, run a task with it, and print where its images are."""
+    terminal.note(f"loading {arguments.model}")
+    from ...config import parse_overrides
+    from ...files import refuse_existing
+    from ...hub import load
+    from ...tasks.zero_shot.proposals import Draws
+    from ..progress import bars
+
+    refuse_existing(arguments.out)
+    settings = parse_overrides(arguments.overrides).values
+    model = load(arguments.model, device=arguments.device)
+    classes = class_labels(arguments.classes, model.classes)
+    draws = Draws(arguments.model, classes, arguments.count, arguments.seed, settings)
+    with bars() as add_bar:
+        made = task(model, draws, add_bar)
+    text = f"{counted(made['count'], 'image')}: {arguments.out}\ngrid: {arguments.out / 'grid.png'}"
+    terminal.result(made, arguments.json, text)
+    return 0

@@ -1,0 +1,112 @@
+"""Proposals: what a task draws several times, written as `vartk sample` writes its images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+
+from ...config import plain
+from ...engine.model import Model
+from ...engine.samples import Samples
+from ...files import whole_folder
+from ...images import save_image
+from ..sample import Bar, save_record, save_sheet, scale_text
+
+SHEET = 512
+"""The longest side of a picture in the sheet, in pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """What is drawn, and how often.
+
+    Args:
+        model: its name, for `samples.json`.
+        classes: taken in turn; empty for no class.
+        count: images; None for one a class, or one.
+        seed: of the first image, the others counting up from it.
+        settings: nested keys of the sampling configuration.
+    """
+
+    model: str
+    classes: Sequence[str]
+    count: int | None
+    seed: int
+    settings: Mapping[str, Any]
+
+    def labels(self, model: Model) -> list[int | None]:
+        """Return the class of each image by its index, None for no class."""
+        indices = model.parse(self.classes).tolist() if self.classes else [None]
+        return [indices[i % len(indices)] for i in range(self.count or len(indices))]
+
+
+def propose(
+    model: Model,
+    draws: Draws,
+    draw: Callable[..., Samples],
+    folder: Path,
+    *,
+    task: Mapping[str, Any],
+    shown: Mapping[str, torch.Tensor],
+    add_bar: Callable[[str, int], Bar],
+) -> dict[str, Any]:
+    """Draw and write a new folder: PNG files, the sheet `grid.png`, and `samples.json`.
+
+    Args:
+        draw: takes labels, `seed`, `watch` and settings, as the model's methods do.
+        task: what `samples.json` also holds; `task["task"]` is its name.
+        shown: pictures [3, H, W] in [0, 1] that come first in the sheet, by name; written, too.
+
+    Returns what `samples.json` holds.
+    """
+    labels = draws.labels(model)
+    bar = add_bar(task["task"], len(labels))
+    made = draw(
+        labels,
+        seed=draws.seed,
+        watch=lambda done, state: bar.update(done, scale_text(state)),
+        **draws.settings,
+    )
+    classes = [None if label is None else model.classes[label] for label in labels]
+    names = [name or f"seed {seed}" for name, seed in zip(classes, made.seeds, strict=True)]
+    with whole_folder(folder) as aside:
+        for index, image in enumerate(made.images):
+            save_image(image, aside / f"{index:06d}.png")
+        for name, picture in shown.items():
+            save_image(picture, aside / f"{name}.png")
+        size = made.images.shape[-2:]
+        first = [_on_white(picture, size) for picture in shown.values()]
+        save_sheet(_small(torch.stack([*first, *made.images])), [*shown, *names], aside)
+        record = {
+            **task,
+            "model": draws.model,
+            "count": len(labels),
+            "out": str(folder),
+            "classes": classes,
+            "labels": labels,
+            "seeds": made.seeds,
+            "sampling": plain(made.sampling),
+        }
+        return save_record(record, aside)
+
+
+def _small(images: torch.Tensor) -> torch.Tensor:
+    """Return images [N, 3, H, W] of at most `SHEET` pixels a side."""
+    h, w = images.shape[-2:]
+    scale = SHEET / max(h, w)
+    if scale >= 1:
+        return images
+    size = max(1, round(h * scale)), max(1, round(w * scale))
+    return F.interpolate(images, size=size, mode="bicubic", antialias=True).clamp(0, 1)
+
+
+def _on_white(picture: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
+    """Return a picture [3, h, w] at the centre of a white one of a size that holds it."""
+    (h, w), (height, width) = picture.shape[-2:], size
+    top, left = (height - h) // 2, (width - w) // 2
+    return F.pad(picture, (left, width - w - left, top, height - h - top), value=1.0)
