@@ -10,6 +10,7 @@ import torch
 
 from vartk_registry import UnknownName
 from vartk_registry.interfaces import Randomness, Schedule
+from vartk_registry.kernels import serves_triton
 
 POLICIES = ("per_image", "shared")
 
@@ -66,23 +67,35 @@ class KeyedRandom:
 
     def categorical(self, probabilities: torch.Tensor) -> torch.Tensor:
         """Draw indices [B, n, *shape] from probabilities [B, n, *shape, V]; never one of probability 0."""
+        if serves_triton(probabilities):
+            from .kernels import race  # needs Triton, which comes with torch for CUDA alone
+
+            keys, call = self._keys_of(probabilities), self._next_call()
+            return race(probabilities, keys, call)
         return (probabilities / self.exponential(probabilities)).argmax(dim=-1)
 
     def exponential(self, like: torch.Tensor) -> torch.Tensor:
         """Draw Exponential(1) numbers in the shape [B, n, *shape, V] of `like`, between 2^-33 and 17."""
+        keys = self._keys_of(like)[..., None]
+        start = keys.to(torch.int32) + self._next_call()
+        stride = (keys >> 32).to(torch.int32) | 1
+        classes = torch.arange(like.shape[-1], dtype=torch.int32, device=like.device)
+        uniform = _mixed(classes * stride + start).to(like.dtype).mul_(2.0**-32).add_(0.5)
+        # never 0, which would win every race, and never 1, which would lose against probability 0
+        return uniform.clamp_(2.0**-33, 1 - 2.0**-24).neg_().log1p_().neg_()
+
+    def _keys_of(self, like: torch.Tensor) -> torch.Tensor:
+        """Return the key of each code, in the shape [B, n, *shape]."""
         if like.shape[:-1].numel() != self._keys.numel():
             raise ValueError(
                 f"noise for logits {tuple(like.shape)}, but there are {self._keys.shape[1]} numbers for each "
                 f"of {len(self._keys)} images: one a code"
             )
-        keys = self._keys.reshape(*like.shape[:-1], 1)
-        start = keys.to(torch.int32) + self._calls * _GOLDEN
-        stride = (keys >> 32).to(torch.int32) | 1
+        return self._keys.reshape(like.shape[:-1])
+
+    def _next_call(self) -> int:
         self._calls += 1
-        classes = torch.arange(like.shape[-1], dtype=torch.int32, device=like.device)
-        uniform = _mixed(classes * stride + start).to(like.dtype).mul_(2.0**-32).add_(0.5)
-        # never 0, which would win every race, and never 1, which would lose against probability 0
-        return uniform.clamp_(2.0**-33, 1 - 2.0**-24).neg_().log1p_().neg_()
+        return offset(self._calls - 1)
 
 
 class SharedRandom:
@@ -108,6 +121,11 @@ class SharedRandom:
 
 
 _GOLDEN = -1640531527  # 2^32 divided by the golden ratio, as int32: an odd step that visits all integers
+
+
+def offset(call: int) -> int:
+    """Return what a call, counted from 0, adds to the keys: another int32 for each."""
+    return (call * _GOLDEN + 2**31) % 2**32 - 2**31
 
 
 def _mixed(x: torch.Tensor) -> torch.Tensor:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from vartk_registry.kernels import serves_triton
+
 from .boundary import by_radix, by_sort
 
 
@@ -20,6 +22,11 @@ def filtered(logits_V: torch.Tensor, *, top_k: int = 0, top_p: float = 0.0) -> t
     """
     # a negative zero equals a positive one, though their bits differ
     logits_V = logits_V.float() + 0.0
+    if serves_triton(logits_V):
+        from . import kernels  # needs Triton, which comes with torch for CUDA alone
+
+        if kernels.LEAST <= logits_V.shape[-1] <= kernels.MOST:
+            return kernels.filtered(logits_V, top_k=top_k, top_p=top_p)
     indices_K = None
     if 0 < top_k < logits_V.shape[-1]:
         candidates_K, indices_K = logits_V.topk(top_k, dim=-1, sorted=False)
