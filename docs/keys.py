@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vartk.config import Config, Slot
-from vartk_registry.params import describe_range
+from vartk_registry.params import describe_range, spelled
 
 PAGE = Path(__file__).with_name("configuration.md")
 START, STOP = "<!-- keys: written by docs/keys.py -->\n", "<!-- end of keys -->"
@@ -49,14 +49,10 @@ def _rows(schema: type, path: str = "") -> Iterator[tuple[str, Row]]:
             yield from _rows(types[field.name], f"{here}.")
         else:
             choices = rule["choices"]
-            allowed = ", ".join(f"`{choice}`" for choice in choices) if choices else describe_range(rule)
-            yield here, (f"`{_yaml(value)}`", allowed, rule["help"])
-
-
-def _yaml(value: object) -> str:
-    if value is None:
-        return "null"
-    return str(value).lower() if isinstance(value, bool) else str(value)
+            allowed = (
+                ", ".join(f"`{spelled(choice)}`" for choice in choices) if choices else describe_range(rule)
+            )
+            yield here, (f"`{spelled(value)}`", allowed, rule["help"])
 
 
 if __name__ == "__main__":

@@ -132,7 +132,7 @@ def _what_is_wrong(field: dataclasses.Field[Any], value: Any) -> str:
         if (choices := rule.get("choices")) is not None and item not in choices:
             if advice := rule.get("removed", {}).get(str(item)):
                 return f"{where}={shown(item)} has been removed; {advice}"
-            return f"{where}={shown(item)}{suggestion(str(item), map(str, choices))}"
+            return f"{where}={shown(item)}{suggestion(spelled(item), map(spelled, choices))}"
         if isinstance(item, float) and not math.isfinite(item):
             bounds = " and ".join(filter(None, ("finite", describe_range(rule))))
             return f"{where}={item} is out of range; it must be {bounds}"
@@ -142,6 +142,13 @@ def _what_is_wrong(field: dataclasses.Field[Any], value: Any) -> str:
         ):
             return f"{where}={item} is out of range; it must be {describe_range(rule)}"
     return ""
+
+
+def spelled(value: Any) -> str:
+    """Return a plain value as YAML and the command line spell it: `true`, `null`, `auto`."""
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def describe_range(rule: Mapping[str, Any]) -> str:

@@ -95,6 +95,20 @@ def test_sdpa_equals_eager_with_gradients(registry, mask, head_dim, dense):
         torch.testing.assert_close(actual, expected, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("dense", "device", "calls"),
+    [
+        ("auto", "cpu", 3),
+        pytest.param("auto", "cuda", 1, marks=pytest.mark.gpu),
+        (True, "cpu", 1),
+        (False, "cuda", 3),
+    ],
+)
+def test_sdpa_makes_one_call_where_launches_are_expensive(registry, dense, device, calls):
+    request = AttentionRequest(MASKS["scale-causal"], heads=2, head_dim=4, dtype="float32", device=device)
+    assert len(registry.build("attention", "sdpa", {"dense": dense}).prepare(request)) == calls
+
+
 @backends
 def test_bfloat16_stays_bfloat16(registry, name):
     mask = MASKS["scale-causal"]

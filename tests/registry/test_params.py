@@ -1,4 +1,5 @@
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from omegaconf import MISSING
@@ -21,6 +22,7 @@ class Params:
     levels: list[int] = param([8, 5], "classes of each part", low=2)
     limit: int | None = param(None, "at most so many; null is no limit", low=0)
     flag: bool = param(False, "whether")
+    when: Any = param("auto", "when", choices=("auto", True, False))
     inner: Inner = field(default_factory=Inner)
 
 
@@ -42,6 +44,7 @@ def test_defaults_are_plain_values():
         "levels": [8, 5],
         "limit": None,
         "flag": False,
+        "when": "auto",
         "inner": {"size": 1, "name": "x"},
     }
     assert type(merge()["levels"]) is list
@@ -81,6 +84,7 @@ def test_everything_wrong_is_said_at_once():
         ({"limit": -1}, "limit=-1 is out of range; it must be at least 0"),
         ({"levels": [4, 1]}, "levels[1]=1 is out of range; it must be at least 2"),
         ({"mode": "exakt"}, "mode='exakt'; did you mean 'exact'? Valid: exact, fast"),
+        ({"when": "never"}, "when='never'. Valid: auto, false, true"),
         ({"mode": "slow"}, "mode='slow' has been removed; take 'exact'"),
     ],
 )

@@ -89,6 +89,9 @@ def qkv(q_len=3, kv_len=5, dtype=torch.float32):
     return [torch.randn(2, n, 2, 4, generator=generator).to(dtype) for n in lengths]
 
 
+MASKED = MaskSpec.scale_causal(Schedule.of([1, (2, 3)]))
+
+
 def request(mask=None, device="cuda", **changes):
     """A request of `auto` for a device that need not be there: choosing takes no tensors."""
     mask = mask or MaskSpec.full(3, 5)
@@ -123,10 +126,9 @@ def test_a_named_backend_whose_library_is_missing_says_how_to_install_it(registr
 def test_auto_passes_over_what_cannot_serve_and_says_so_once(registry, caplog):
     add(registry, "flash", "Absent")
     add(registry, "xformers", "Plain")
-    masked = request(MaskSpec.scale_causal(Schedule.of([1, (2, 3)])))
     with caplog.at_level(logging.INFO, "vartk"):
         for _ in range(2):
-            chosen = build_attention(Slot(name="auto"), registry).choose(masked)
+            chosen = build_attention(Slot(name="auto"), registry).choose(request(MASKED))
     assert type(chosen).__name__ == "SdpaAttention"
     [record] = caplog.records
     assert record.getMessage() == (
@@ -151,6 +153,7 @@ def test_auto_has_an_order_for_each_device(registry, caplog):
     for changes, chosen in (
         ({"device": "cuda"}, "Flash"),
         ({"device": "cuda", "needs_grad": True}, "Xformers"),
+        ({"device": "cuda", "mask": MASKED, "needs_grad": True}, "SdpaAttention"),  # these two take no mask
         ({"device": "cpu"}, "SdpaAttention"),
         ({"device": "mps"}, "SdpaAttention"),
     ):
@@ -158,6 +161,38 @@ def test_auto_has_an_order_for_each_device(registry, caplog):
     with caplog.at_level(logging.INFO, "vartk"):
         attend.choose(request(device="cpu"))
     assert not caplog.records  # there was nothing to pass over
+
+
+@pytest.mark.parametrize(
+    ("absent", "chosen"), [((), "Xformers"), (("flash",), "Xformers"), (("flash", "flex"), "SdpaAttention")]
+)
+def test_training_on_cuda_takes_the_mask_in_one_launch(registry, absent, chosen):
+    """Here `Xformers` stands for a backend that takes every request, whatever its name."""
+    for name in ("flash", "flex"):
+        add(registry, name, "Absent" if name in absent else "Xformers")
+    add(registry, "xformers", "Xformers")
+    attend = build_attention(Slot(name="auto"), registry)
+    assert type(attend.choose(request(MASKED, needs_grad=True))).__name__ == chosen
+
+
+def test_compiled_it_chooses_as_it_does_elsewhere_and_all_of_it_is_one_graph(registry, caplog):
+    """By Dynamo alone, which would trace the backends' choice, and warn of functions that remember."""
+    add(registry, "matmul", "Absent")
+
+    def twice(attend, q, k, v):
+        schedule = Schedule.of([1, (2, 3)])
+        out = attention(q, k, v, attend, MaskSpec.scale_causal(schedule))
+        return attention(out, k, v, attend, MaskSpec.scale_causal(schedule, context=0))
+
+    compiled = torch.compile(twice, backend="eager", fullgraph=True)
+    with caplog.at_level(logging.INFO, "vartk"):
+        for dtype in (torch.float32, torch.float64):
+            q, k, v = (x.requires_grad_() for x in qkv(7, 7, dtype))
+            expected = twice(build_attention(Slot(name="eager"), registry), q, k, v)
+            for _ in range(2):
+                made = compiled(build_attention(Slot(name="auto"), registry), q, k, v)
+                torch.testing.assert_close(made, expected)
+    assert "sdpa serves; passed over matmul (there is no such chip)" in caplog.text
 
 
 def test_auto_computes_what_the_oracle_does(registry):

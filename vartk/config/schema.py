@@ -8,7 +8,7 @@ from typing import Any
 from vartk_registry import param
 
 AUTO = "auto"
-"""The attention "backend" that stands for the first one which can serve each request."""
+"""What leaves a choice to vartk: for attention, the first backend that can serve each request."""
 
 CHAIN = "chain"
 """The "cache" that stands for several strategies, its `parts`."""
@@ -143,7 +143,12 @@ class StageConfig:
         high=1,
     )
     precision: str = param("fp32", "precision of the forward pass", choices=("fp32", "bf16", "fp16"))
-    compile: bool = param(False, "compile the training step with torch.compile")
+    compile: Any = param(
+        AUTO,
+        "compile the training step with torch.compile: auto does on a GPU with Triton, in a run of at least "
+        "1,000 steps",
+        choices=(AUTO, True, False),
+    )
     max_skipped: int = param(
         10, "end the run after this many skipped steps in a row (loss or gradient not finite)", low=1
     )

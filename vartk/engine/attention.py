@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 import torch
 
 from vartk_registry import MaskSpec, MissingRequirement, Registry, Unsupported
 from vartk_registry.interfaces import AttentionBackend, AttentionRequest
+from vartk_registry.masks import Span
 
 from ..config import AUTO, Slot
 
@@ -21,11 +24,17 @@ PRIORITY: Mapping[str, Sequence[str]] = {"cuda": ("flash", "xformers", "sdpa", "
 """The order in which `auto` tries the backends that are registered, by type of device.
 
 flash comes first: one launch for any mask, and kernels newer than torch's own. xformers has torch's, but
-masks in one launch where no gradient is needed. flex, which compiles for seconds whenever a shape is new,
-is left to those who ask for it.
+masks in one launch where no gradient is needed. flex compiles for seconds for each new shape, and each
+step of sampling has one.
+"""
+TRAINING: Mapping[str, Sequence[str]] = {"cuda": ("flash", "flex", "sdpa", "eager")}
+"""The same for masked calls with gradients, whose shape does not change from step to step.
+
+flex takes a mask in one launch and skips the blocks that it hides; compiled with the model it is also the
+fastest. xformers would need a launch for each segment.
 """
 ELSEWHERE: Sequence[str] = ("matmul", "sdpa", "eager")
-"""The same for the devices that `PRIORITY` does not name: the others serve none of them, or slowly."""
+"""The same for devices that the others do not name: other backends serve none of them, or slowly."""
 
 
 @dataclass(slots=True)
@@ -35,13 +44,14 @@ class Attention:
     Args:
         backends: by name.
         absent: why others could not even be built, by name.
-        name: the one to use; empty to try them in the order of `PRIORITY`.
+        name: the one to use; empty to try them in the order of `PRIORITY` or `TRAINING`.
     """
 
     backends: Mapping[str, AttentionBackend]
     absent: Mapping[str, str] = field(default_factory=dict)
     name: str = ""
     _plans: dict[AttentionRequest, tuple[AttentionBackend, Any]] = field(default_factory=dict)
+    _traced: SimpleNamespace = field(default_factory=SimpleNamespace)
 
     def __call__(
         self,
@@ -54,19 +64,19 @@ class Attention:
         dropout: float = 0.0,
     ) -> torch.Tensor:
         """Return softmax(scale q k^T + mask) v for q [B, S, H, D], k and v [B, T, H, D]."""
-        request = AttentionRequest(
-            mask=mask,
-            heads=q.shape[2],
-            head_dim=q.shape[3],
-            dtype=str(q.dtype).removeprefix("torch."),
-            device=q.device.type,
-            needs_grad=torch.is_grad_enabled() and any(x.requires_grad for x in (q, k, v)),
-            dropout=dropout,
+        rest = (
+            q.shape[2],
+            q.shape[3],
+            str(q.dtype).removeprefix("torch."),
+            q.device.type,
+            torch.is_grad_enabled() and any(x.requires_grad for x in (q, k, v)),
+            dropout,
         )
-        if request not in self._plans:
-            backend = self.choose(request)
-            self._plans[request] = backend, backend.prepare(request)
-        backend, plan = self._plans[request]
+        if torch.compiler.is_compiling():
+            name = self._name(mask.q_lens, mask.kv_spans, mask.kv_len, *rest)
+            backend, plan = getattr(self._traced, name)
+        else:
+            backend, plan = self._planned(AttentionRequest(mask, *rest))
         return backend(q, k, v, scale=scale, plan=plan, dropout=dropout)
 
     def choose(self, request: AttentionRequest) -> AttentionBackend:
@@ -76,7 +86,7 @@ class Attention:
             Unsupported: none can; the message holds the request and every backend's reasons.
         """
         refusals: dict[str, list[str]] = {}
-        for name in [self.name] if self.name else PRIORITY.get(request.device, ELSEWHERE):
+        for name in [self.name] if self.name else _order(request):
             if name in self.absent:
                 refusals[name] = [self.absent[name]]
             elif backend := self.backends.get(name):
@@ -94,9 +104,31 @@ class Attention:
             f"{_lines(refusals)}"
         )
 
+    def _planned(self, request: AttentionRequest) -> tuple[AttentionBackend, Any]:
+        """Return the backend for a request and its plan, made once."""
+        if request not in self._plans:
+            backend = self.choose(request)
+            self._plans[request] = backend, backend.prepare(request)
+        return self._plans[request]
+
+    @torch.compiler.assume_constant_result
+    def _name(
+        self, q_lens: tuple[int, ...], kv_spans: tuple[tuple[Span, ...], ...], kv_len: int, *rest: Any
+    ) -> str:
+        """Return the attribute of `_traced` that holds a request's backend and plan.
+
+        torch's compiler calls this while it traces, and takes the result for a constant. So backends choose
+        and plan as they do elsewhere, and none of it is traced. Arguments and result must be plain values.
+        """
+        request = AttentionRequest(MaskSpec(q_lens, kv_spans, kv_len), *rest)
+        # models can share compiled code, which looks for this name: it must mean the same request in each
+        name = f"plan_{hashlib.sha256(repr(request).encode()).hexdigest()}"
+        setattr(self._traced, name, self._planned(request))
+        return name
+
 
 def build_attention(slot: Slot, registry: Registry) -> Attention:
-    """Build the named backend, or for `auto` all that `PRIORITY` may call for.
+    """Build the named backend, or for `auto` all that it may choose.
 
     Raises:
         MissingRequirement: the named backend's library is not installed; `auto` passes it over.
@@ -105,12 +137,18 @@ def build_attention(slot: Slot, registry: Registry) -> Attention:
         backend = registry.build("attention", slot.name, slot.params)
         return Attention({slot.name: backend}, name=slot.name)
     backends, absent = {}, {}
-    for name in sorted({*ELSEWHERE}.union(*PRIORITY.values()).intersection(registry.names("attention"))):
+    candidates = {*ELSEWHERE}.union(*PRIORITY.values(), *TRAINING.values())
+    for name in sorted(candidates.intersection(registry.names("attention"))):
         try:
             backends[name] = registry.build("attention", name, {})
         except MissingRequirement as error:
             absent[name] = str(error)
     return Attention(backends, absent)
+
+
+def _order(request: AttentionRequest) -> Sequence[str]:
+    trained = request.needs_grad and not request.mask.is_full
+    return (TRAINING if trained else PRIORITY).get(request.device, ELSEWHERE)
 
 
 @cache

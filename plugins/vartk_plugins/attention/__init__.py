@@ -18,7 +18,7 @@ def vartk_components() -> list[ComponentSpec]:
             name="sdpa",
             target="vartk_plugins.attention.sdpa:SdpaAttention",
             config="vartk_plugins.attention.config:SdpaConfig",
-            summary="torch's fused attention, one unmasked call per segment",
+            summary="torch's fused attention: one call with a dense mask on a GPU, one per segment elsewhere",
         ),
         ComponentSpec(
             kind="attention",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from vartk_registry import param
 
@@ -11,4 +12,9 @@ from vartk_registry import param
 class SdpaConfig:
     """How the calls are made."""
 
-    dense: bool = param(False, "one call under a dense mask, as in the original VAR; slower, for comparison")
+    dense: Any = param(
+        "auto",
+        "true: one call under a dense mask, as in the original VAR; false: a call for each segment; auto: "
+        "dense on a GPU, where each call costs a launch",
+        choices=("auto", True, False),
+    )

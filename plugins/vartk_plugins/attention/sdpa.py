@@ -1,12 +1,15 @@
-"""Torch's fused attention, without a mask: one call for each segment of queries.
+"""Torch's fused attention: one call under a dense mask, or a call for each segment without one.
 
 The queries of a segment see the same keys, so attention over those keys alone needs no mask, and
-fused kernels that take none can serve it. Gradients are exact.
+fused kernels that take none can serve it. Nothing is computed for hidden keys, and gradients are exact.
+On a GPU the launches cost more than the hidden keys.
 
 Legend: B batch, S and T query and key tokens, H heads, D head dim.
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -25,10 +28,10 @@ class SdpaAttention:
     """`torch.nn.functional.scaled_dot_product_attention`, which picks its kernel by the tensors.
 
     Args:
-        dense: make one call, under a dense mask.
+        dense: whether to make one call under a dense mask; "auto" does on CUDA.
     """
 
-    def __init__(self, *, dense: bool) -> None:
+    def __init__(self, *, dense: Literal["auto"] | bool) -> None:
         self.dense = dense
 
     def unavailable(self) -> str:
@@ -40,9 +43,10 @@ class SdpaAttention:
         return []
 
     def prepare(self, request: AttentionRequest) -> Calls:
-        """Return the calls to make: one where every query sees every key, else one a segment."""
+        """Return the calls to make: one for the whole mask, or one for each segment."""
         mask = request.mask
-        if mask.is_full or self.dense:
+        dense = request.device == "cuda" if self.dense == "auto" else self.dense
+        if mask.is_full or dense:
             seen = None if mask.is_full else mask.dense(request.device)
             return [(slice(0, mask.q_len), ((0, mask.kv_len),), seen)]
         return [(rows, spans, None) for rows, spans in mask.segments()]

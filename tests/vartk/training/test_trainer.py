@@ -6,14 +6,13 @@ import math
 
 import pytest
 import torch
-from tiny import Crash, Crashing, Quiet, images_folder, tiny_composed, tiny_config, tiny_model
+from tiny import Crash, Crashing, Quiet, images_folder, tiny_composed
+from tiny_stages import tokenizer_stage, transformer_stage
 
-from vartk.components import plugins
 from vartk.config import StageConfig
 from vartk.engine.distributed import ALONE
-from vartk.engine.recipes import open_datasets, train_tokenizer
-from vartk.engine.tokens import Tokens
-from vartk.engine.training import Run, TokenizerStage, TransformerStage, train
+from vartk.engine.recipes import train_tokenizer
+from vartk.engine.training import Run, train
 from vartk.engine.training.trainer import Trainer
 from vartk_registry import VartkError
 
@@ -28,23 +27,6 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
     return images_folder(tmp_path_factory.mktemp("images"))
-
-
-def tokenizer_stage(images, **settings):
-    keys = {f"train.tokenizer.{key}": value for key, value in settings.items()}
-    config = tiny_config(images, **keys)
-    return TokenizerStage(
-        config, tiny_model(predictor=False), open_datasets(config, print), plugins().registry
-    )
-
-
-def transformer_stage(images, **settings):
-    keys = {f"train.transformer.{key}": value for key, value in {"label_drop": 0, **settings}.items()}
-    config = tiny_config(images, **keys, **{"transformer.drop_path": 0.0})
-    model = tiny_model(transformer=config.transformer.params | {"name": "var"})
-    codes = torch.randint(24, (9, 21), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-    tokens = Tokens(codes, torch.arange(9) % 3, [])
-    return TransformerStage(config, model, {"train": tokens, "validation": tokens}, plugins().registry)
 
 
 class Line:
@@ -209,22 +191,3 @@ def test_low_precision_is_close(images, make, precision, tolerance):
     assert float(values["grad_norm"]) == pytest.approx(float(exact["grad_norm"]), rel=5 * tolerance)
     assert all(tensor.dtype == torch.float32 for tensor in gradients.values())
     assert all(tensor.dtype != torch.float16 for tensor in weights.values())
-
-
-def test_compilation_leaves_the_names_of_the_weights(images):
-    compiled = Trainer(tokenizer_stage(images, compile=True), CPU)
-    assert compiled.forward is not compiled.module
-    assert compiled.shown.state_dict().keys() == tokenizer_stage(images).module.state_dict().keys()
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # torch looks, and hides it from users
-@pytest.mark.parametrize("make", [tokenizer_stage, transformer_stage])
-def test_compiled_training_is_the_same(images, make):
-    plain, gradients, weights = stepped(make(images))
-    compiled, same, compiled_weights = stepped(make(images, compile=True))
-    assert compiled_weights.keys() == weights.keys()
-    assert float(compiled["loss"]) == pytest.approx(float(plain["loss"]), rel=1e-4)
-    largest = max(gradient.abs().max() for gradient in gradients.values())
-    for name, gradient in gradients.items():
-        torch.testing.assert_close(same[name], gradient, rtol=1e-3, atol=1e-4 * largest)

@@ -8,7 +8,7 @@ import inspect
 from typing import Any
 
 from vartk_registry import KINDS, ComponentSpec, UnknownName, VartkError
-from vartk_registry.params import describe_range
+from vartk_registry.params import describe_range, spelled
 
 from ...components import plugins
 from .. import terminal
@@ -69,6 +69,6 @@ def _parameter(field: dataclasses.Field[Any]) -> dict[str, Any]:
         "parameter": field.name,
         "type": field.type if isinstance(field.type, str) else inspect.formatannotation(field.type),
         "default": "required" if default == "???" else default,  # omegaconf.MISSING
-        "allowed": " | ".join(map(str, choices)) if choices else describe_range(rule),
+        "allowed": " | ".join(map(spelled, choices)) if choices else describe_range(rule),
         "what it does": rule.get("help", ""),
     }

@@ -72,6 +72,11 @@ def train(
         reporter.event(f"nothing is left to do; more train.{stage.name}.steps would go on")
         trainer.export(run)
         return run.model
+    if trainer.compiled:
+        reporter.event(
+            "torch.compile compiles the first step, which can take some minutes; "
+            f"train.{stage.name}.compile=false turns it off"
+        )
     clock, seen, unsaved = time.perf_counter(), 0, False
     log_to = (
         open_logger(stage, composed.config, folder, start, reporter.event) if world.leads else nullcontext()

@@ -17,6 +17,7 @@ from vartk_registry import VartkError
 from ...config import StageConfig
 from ..distributed import ALONE, Parallel, World, gathered, shard
 from . import checkpoint
+from .compilation import compiles
 from .optim import build_optimizer, make_state, set_rates
 from .run import Run
 from .stage import Stage
@@ -50,6 +51,7 @@ class Trainer:
 
     Attributes:
         shown: the module whose weights are evaluated and saved: the average where there is one.
+        compiled: whether torch.compile compiles the forward and backward pass.
 
     Raises:
         VartkError: the batch cannot be split as `accumulate` and the processes need it; fp16 with fsdp.
@@ -69,7 +71,8 @@ class Trainer:
             shard(self.shown, device) if self.parallel.sharded else self.shown.to(device)
         # a wrapper, so that evaluation and the names of the weights stay as they are
         self.forward: Any = self.parallel.forward
-        if self.config.compile:
+        self.compiled = compiles(self.config, device, sharded=self.parallel.sharded)
+        if self.compiled:
             self.forward = torch.compile(self.forward)
         self.optimizer = build_optimizer(self.module, self.config)
         make_state(self.module, self.optimizer)
