@@ -63,11 +63,13 @@ def _continue(url: str, part: Path) -> None:
         raise
     with answer, part.open("ab" if answer.status == 206 else "wb") as file:
         missing = int(answer.headers.get("Content-Length") or 0)
-        print(f"downloading {url}", file=sys.stderr)
+        print(f"downloading {url} ({missing / 1e6:.0f} MB)", file=sys.stderr, flush=True)
         came = 0
         while piece := answer.read(_PIECE):
             file.write(piece)
-            came += len(piece)
+            tenths, came = 10 * came // max(missing, 1), came + len(piece)
+            if missing > 10 * _PIECE and 10 * came // missing > tenths:
+                print(f"  {came / missing:.0%}", file=sys.stderr, flush=True)
         if came < missing:
             raise OSError(f"cut off after {came + had} of {missing + had} bytes; the next try goes on there")
 

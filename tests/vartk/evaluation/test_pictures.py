@@ -83,7 +83,7 @@ def test_folders_name_their_classes(tmp_path):
     save_images(tmp_path / "dog", 1)
     assert open_pictures(tmp_path).labels == ["cat", "cat", "cat", "dog"]
     assert class_remarks(["cat", "cat", "cat", "dog"]) == [
-        "The 2 classes have from 1 to 3 images each; published numbers have as many images of each class."
+        "The 2 classes have 1 to 3 images each; published numbers have as many images of each class."
     ]
     assert class_remarks(["cat", "dog"]) == class_remarks([]) == class_remarks(["cat"] * 3) == []
 

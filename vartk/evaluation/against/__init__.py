@@ -2,12 +2,14 @@
 
 - `reference`: what images are compared with: images, or stored statistics of them
 - `looking`: what a feature sees of a set of images
+- `protocols`: what all parts must be to be compared with published numbers
+- `remarks`: what is unusual about the images
 - `plan`: what is asked for, checked, and carried out
 - `report`: the numbers as a table and as a folder
 """
 
 from .plan import Options, Plan
 from .reference import Reference
-from .report import report, table, write_report
+from .report import report, table, verdict, write_report
 
-__all__ = ["Options", "Plan", "Reference", "report", "table", "write_report"]
+__all__ = ["Options", "Plan", "Reference", "report", "table", "verdict", "write_report"]

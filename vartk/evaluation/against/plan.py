@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 import torch
 
 from vartk_registry import VartkError
+from vartk_registry.interfaces import Grid
 
 from ... import __version__
 from ...components import plugins
@@ -20,6 +22,7 @@ from ...engine.build import grid
 from ...engine.data import Images
 from ...engine.device import as_device
 from ...engine.folder import TOKENIZER, TRANSFORMER, fingerprint
+from ...engine.inference.precision import precision
 from ...engine.model import Model
 from ...engine.recipes import open_datasets
 from ...hub import find_model, load
@@ -29,8 +32,12 @@ from ..data import KEYS, UNSAID, data_config
 from ..pictures import Archive, Pictures, Split, open_pictures
 from ..sets import set_distances, vector_kinds
 from .looking import Look
+from .protocols import FREE, PUBLISHED, find_protocol
 from .reference import Reference
 from .remarks import remarks
+
+SAMPLES = 1000
+"""Samples, where neither a number nor a protocol says how many."""
 
 SPLITS = ("train", "validation")
 """References that are the images of the dataset."""
@@ -43,21 +50,23 @@ class Options:
     Attributes:
         images: a model; or a folder or an npz file of finished images.
         finished: whether it is the second.
-        reference: a folder, an npz file, or one of `SPLITS`.
+        reference: a folder, an npz file, or one of `SPLITS`; None for the protocol's.
+        protocol: the name of one, which decides what is not typed; None for none.
         save_reference: where its statistics are written.
         overrides: `key=value` settings.
         data: the configuration that names the dataset; None for the model's own.
-        count: samples; seed: of the first one, counting up from it.
+        count: samples, None for the protocol's or `SAMPLES`; seed: of the first one, counting up from it.
         samples: the folder where they are kept; None for a temporary one.
     """
 
     images: str
     finished: bool
-    reference: str
+    reference: str | None
+    protocol: str | None
     save_reference: Path | None
     overrides: Sequence[str]
     data: str | None
-    count: int
+    count: int | None
     seed: int
     samples: Path | None
     device: str
@@ -74,6 +83,11 @@ class Plan:
         self.options, self.note = options, note
         settings = dict(parse_overrides(options.overrides).values)
         chosen = {key: settings.pop(key) for key in KEYS if key in settings}
+        typed = "metrics" in chosen
+        self.protocol = None if options.protocol is None else find_protocol(options.protocol)
+        if self.protocol is not None:
+            own = {"feature": self.protocol.feature, "metrics": list(self.protocol.metrics)}
+            chosen = {**own, **chosen}
         place = Path(options.images) if options.finished else find_model(options.images)
         self.config, named = data_config(options.data, options.images, place, chosen)
         self.registry = plugins().registry
@@ -81,6 +95,7 @@ class Plan:
         self.feature = self.registry.build("feature", slot.name, slot.params)
         self.kinds = vector_kinds(self.registry, self.config.metrics, self.feature)
         self.model: Model | None = None
+        self.count = 0
         if options.finished:
             self.batch = _batch(options.images, settings, self.config)
         else:
@@ -88,8 +103,10 @@ class Plan:
             self.sampling = self.model.sampling(**settings)
             self.batch = self.sampling.batch
             _require_sampled(options.images, self.model)
+            each = None if self.protocol is None else self.protocol.each
+            self.count = options.count or (SAMPLES if each is None else each * len(self.model.classes))
         self.reference = self._reference(named=named)
-        self.metrics = self._metrics(typed="metrics" in chosen)
+        self.metrics = self._metrics(typed=typed)
 
     def carry_out(self, add_bar: Callable[[str, int], Bar]) -> dict[str, Any]:
         """Return the numbers and how they were made, ready for JSON.
@@ -105,10 +122,11 @@ class Plan:
             reference.save(options.save_reference, self.feature)
         with self._pictures(add_bar) as pictures:
             found, sizes = look.at("images", pictures)
+            counts = sorted(Counter(pictures.labels).values())
         numbers = set_distances(self.registry, self.metrics, found, reference.seen, reference.moments)
-        return {
+        result = {
             "images": options.images,
-            "reference": options.reference,
+            "reference": reference.name,
             "feature": self.feature.label,
             "published": dict(getattr(self.feature, "published", {})),
             "n": numbers.pop("n"),
@@ -118,13 +136,20 @@ class Plan:
             "reference_size": next(iter(reference.sizes), None),
             "numbers": numbers,
             "remarks": remarks(pictures, found, sizes, reference),
-            **({} if self.model is None else {"seed": options.seed, "sampling": plain(self.sampling)}),
+            "class_counts": counts,
+            **self._sampled(),
+            "device": str(device),
             "versions": {"vartk": __version__, "torch": str(torch.__version__)},
         }
+        protocol = self.protocol or PUBLISHED
+        return {**result, "protocol": {"name": protocol.name, "departures": protocol.departures(result)}}
 
     def _reference(self, *, named: bool) -> Reference:
         """Open what --reference names."""
         options = self.options
+        if options.reference is None:
+            assert self.protocol is not None  # one of the two is typed
+            return Reference.read(self.protocol.reference(self._size()), self.feature)
         if options.reference not in SPLITS:
             return Reference.read(Path(options.reference), self.feature)
         if not named:
@@ -136,17 +161,40 @@ class Plan:
         size = grid((self.config if self.model is None else self.model.config).image_size)
         return Reference(options.reference, Split(Images(dataset, size)))
 
+    def _size(self) -> Grid:
+        """Return (height, width) of the images."""
+        if self.model is not None:
+            return grid(self.model.config.image_size)
+        h, w = next(iter(open_pictures(Path(self.options.images)).batches(1))).shape[-2:]
+        return h, w
+
+    def _sampled(self) -> dict[str, Any]:
+        """Return how samples were made, and which settings are not the model's own."""
+        if self.model is None:
+            return {"other_settings": []}
+        now, own = (dict(leaves(plain(each))) for each in (self.sampling, self.model.sampling()))
+        differ = [key for key in now | own if now.get(key) != own.get(key)]
+        computed = precision(self.sampling.precision, self.model.device).dtype
+        return {
+            "seed": self.options.seed,
+            "sampling": plain(self.sampling),
+            "computed_in": str(computed).removeprefix("torch."),
+            "other_settings": [
+                [key, own.get(key), now.get(key)] for key in differ if key.partition(".")[0] not in FREE
+            ],
+        }
+
     def _metrics(self, *, typed: bool) -> list[str]:
         """Return the metrics that the reference allows; those that were typed must all be."""
-        missing = self.reference.missing(self.registry, self.config.metrics)
+        missing, name = self.reference.missing(self.registry, self.config.metrics), self.reference.name
         left = [name for name in self.config.metrics if name not in missing]
         if missing and (typed or not left):
             raise VartkError(
-                f"{', '.join(missing)} needs the images of the reference, and {self.options.reference} has "
-                f"only statistics; leave it out, as in metrics=[{','.join(left) or 'fd'}]"
+                f"{', '.join(missing)} needs the images of the reference, and {name} has only statistics; "
+                f"leave it out, as in metrics=[{','.join(left) or 'fd'}]"
             )
-        for name in missing:
-            self.note(f"{name} is left out: {self.options.reference} has only statistics")
+        for metric in missing:
+            self.note(f"{metric} is left out: {name} has only statistics")
         return left
 
     @contextmanager
@@ -157,7 +205,7 @@ class Plan:
             yield open_pictures(Path(options.images))
             return
         classes = len(self.model.classes)
-        labels = [index * classes // options.count for index in range(options.count)]
+        labels = [index * classes // self.count for index in range(self.count)]
         with TemporaryDirectory() as temporary:
             folder = options.samples or Path(temporary)
             yield Archive(

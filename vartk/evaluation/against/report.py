@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ...config import leaves
 from ...files import whole_folder
 from ...tables import Table, markdown_table
+from ..pictures import spread
 from ..report import set_name
 
 
@@ -35,24 +36,42 @@ def report(result: Mapping[str, Any]) -> str:
     parts = [
         f"# {shown.title}\n",
         markdown_table(shown.headings, shown.rows),
-        *(f"- {line}" for line in result["remarks"]),
+        *verdict(result),
+        *(f"\n{line}" for line in result["remarks"]),
         "\n## Protocol\n",
         markdown_table(("part", "value"), protocol(result)),
     ]
     return "\n".join(parts)
 
 
+def verdict(result: Mapping[str, Any]) -> list[str]:
+    """Return the lines that say whether FID can be compared with published ones, and why not."""
+    name, departures = (result["protocol"][key] for key in ("name", "departures"))
+    if not departures:
+        return [f"All parts are those of the protocol {name}."]
+    return [f"Not comparable to published FID (protocol {name}):\n", *(f"- {line}" for line in departures)]
+
+
 def protocol(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return how the numbers were made: counts, feature, reference, sizes, rounding and sampling settings."""
+    name, departures = (result["protocol"][key] for key in ("name", "departures"))
+    split = result["reference"] in ("train", "validation")
     rows = [
+        ("protocol", name + " with departures" * bool(departures)),
         ("images", f"{result['n']} of {_size(result['size'])}"),
         ("reference", f"{result['reference']}: {_reference(result)}"),
+        ("classes", _classes(result["class_counts"])),
         ("feature", result["feature"]),
+        ("crop of the reference", "centre, after a resize that covers the size" if split else "none"),
         ("rounding", "to 8 bits"),
+        ("device", result["device"]),
     ]
     if "sampling" in result:
-        rows += [("seeds", f"{result['seed']} and up, one per image"), ("classes", "as many images of each")]
+        rows.append(("computed in", result["computed_in"]))
+        rows.append(("seeds", f"{result['seed']} and up, one per image"))
         rows += [(key, str(value)) for key, value in leaves(result["sampling"])]
+    else:
+        rows.append(("sampling", "not known: these are finished images"))
     return rows + [(name, version) for name, version in result["versions"].items()]
 
 
@@ -64,6 +83,13 @@ def _reference(result: Mapping[str, Any]) -> str:
     if result["stored_moments"]:
         parts.append(f"stored mean and covariance of {' and '.join(result['stored_moments'])}")
     return ", ".join(parts)
+
+
+def _classes(counts: Sequence[int]) -> str:
+    """Return how many images the classes have."""
+    if not counts:
+        return "not known"
+    return f"{len(counts)}, with {spread(counts)} images each"
 
 
 def _size(size: tuple[int, int]) -> str:

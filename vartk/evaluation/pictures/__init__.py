@@ -20,7 +20,7 @@ from .archive import Archive
 from .folder import Folder
 from .split import Split
 
-__all__ = ["Archive", "Folder", "Pictures", "Split", "class_remarks", "open_pictures"]
+__all__ = ["Archive", "Folder", "Pictures", "Split", "class_remarks", "open_pictures", "spread"]
 
 
 class Pictures(Protocol):
@@ -58,10 +58,15 @@ def open_pictures(path: Path) -> Pictures:
 def class_remarks(labels: Sequence[int | str]) -> list[str]:
     """Return a sentence where the classes of images have different numbers of images."""
     counts = Counter(labels)
-    if len(counts) < 2 or len(set(counts.values())) == 1:
+    if len(set(counts.values())) < 2:
         return []
-    least, most = min(counts.values()), max(counts.values())
     return [
-        f"The {len(counts)} classes have from {least} to {most} images each; published numbers "
+        f"The {len(counts)} classes have {spread(list(counts.values()))} images each; published numbers "
         "have as many images of each class."
     ]
+
+
+def spread(counts: Sequence[int]) -> str:
+    """Return the range of numbers in words: one number, or "3 to 7"."""
+    least, most = min(counts), max(counts)
+    return f"{least}" if least == most else f"{least} to {most}"

@@ -51,7 +51,7 @@ def test_classes_are_sampled_equally_often(evaluate, model_folder, photos, tmp_p
     with np.load(tmp_path / "s" / "000000000.npz") as shard:
         assert shard["arr_1"].tolist() == [0, 0, 1, 1, 2, 2]
     _, told = evaluate(model_folder, "--reference", photos, "--count", 7)
-    assert "The 3 classes have from 2 to 3 images each" in told
+    assert "The 3 classes have 2 to 3 images each" in told
 
 
 def test_splits_of_the_dataset(evaluate, model_folder, photos):
@@ -106,7 +106,7 @@ def test_what_cannot_be_compared(refused, model_folder, tokenizer_folder, photos
         return refused("eval", *words, f"feature={eyes}")
 
     assert f"{photos} holds images; name what to compare them with: --reference" in message(photos)
-    assert "--samples needs --reference" in message(model_folder, "--samples", tmp_path / "s")
+    assert "--samples needs --reference or --protocol" in message(model_folder, "--samples", tmp_path / "s")
     assert "holds finished images and samples nothing; drop guidance.scale" in message(
         photos, "--reference", photos, "guidance.scale=2"
     )

@@ -39,6 +39,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "train or validation of the dataset",
     )
     parser.add_argument(
+        "--protocol",
+        metavar="NAME",
+        help="adm-50k: the parts of published FIDs on ImageNet, that is 50 samples per class, feature "
+        "inception, and the reference of the ADM suite; what you type as well departs from it",
+    )
+    parser.add_argument(
         "--save-reference",
         type=Path,
         metavar="FILE.npz",
@@ -54,9 +60,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--count",
         type=whole_number(4, 10**6),
-        default=1000,
         metavar="N",
-        help="number of samples (default: 1000)",
+        help="number of samples (default: 1000, or the protocol's)",
     )
     parser.add_argument(
         "--references",
@@ -82,6 +87,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "vartk eval runs/transformer guidance.scale=3 --count 500 --json",
         "vartk eval runs/tokenizer --data demo",
         "vartk eval runs/transformer --reference validation --count 2000 --samples samples",
+        "vartk eval var-d16 --protocol adm-50k --device cuda --samples d16 --out d16-fid",
         "vartk eval samples.npz --reference photos --save-reference photos.npz",
     )
     parser.set_defaults(run=run)
@@ -92,11 +98,11 @@ def run(arguments: argparse.Namespace) -> int:
     from ....hub import local_model
 
     finished = local_model(arguments.images) is None and against.finished(Path(arguments.images))
-    if arguments.reference is not None:
+    if arguments.reference is not None or arguments.protocol is not None:
         return against.run(arguments, finished=finished)
     for option in ("save_reference", "samples"):
         if getattr(arguments, option) is not None:
-            raise VartkError(f"--{option.replace('_', '-')} needs --reference")
+            raise VartkError(f"--{option.replace('_', '-')} needs --reference or --protocol")
     if finished:
         raise VartkError(
             f"{arguments.images} holds images; name what to compare them with: --reference FOLDER, FILE.npz, "

@@ -16,7 +16,7 @@ def finished(path: Path) -> bool:
 
 def run(arguments: argparse.Namespace, *, finished: bool) -> int:
     """Compare, print the numbers, and write the report."""
-    from ....evaluation.against import Options, Plan, table, write_report
+    from ....evaluation.against import Options, Plan, table, verdict, write_report
     from ....files import refuse_existing
     from ...progress import bars
 
@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace, *, finished: bool) -> int:
     if arguments.out is not None:
         write_report(result, arguments.out)
         terminal.note(f"report: {arguments.out / 'report.md'}")
-    for line in result["remarks"]:
+    for line in (*result["remarks"], *verdict(result)):
         terminal.note(line)
     if arguments.json:
         terminal.result(result, as_json=True)

@@ -15,6 +15,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ....config import leaves, parse_overrides
     from ....engine.recipes import open_datasets
     from ....evaluation import Evaluation, Protocol, data_config, tables, vector_kinds, write_evaluation
+    from ....evaluation.against.plan import SAMPLES
     from ....evaluation.data import KEYS, UNSAID
     from ....evaluation.report import JUDGE_WAS_LOSS
     from ....files import refuse_existing
@@ -45,7 +46,9 @@ def run(arguments: argparse.Namespace) -> int:
     flattered = arguments.data is None and config.train.tokenizer.perceptual.name == config.feature.name
     if flattered:
         terminal.note(JUDGE_WAS_LOSS)
-    protocol = Protocol(arguments.count, arguments.references, arguments.seed, sampling, config.metrics)
+    protocol = Protocol(
+        arguments.count or SAMPLES, arguments.references, arguments.seed, sampling, config.metrics
+    )
     with bars() as add_bar:
         datasets = open_datasets(config, terminal.note, splits)
         evaluation = Evaluation(model, datasets, feature.to(model.device), protocol, add_bar)
