@@ -117,7 +117,6 @@ def test_fp32_draws_the_codes_of_the_plain_layers_under_eager_attention(made, ca
 @pytest.mark.parametrize("cache", LOSSY.values(), ids=LOSSY)
 @pytest.mark.parametrize(("attention", "precision", "device"), [*on_cpu("bf16"), MATMUL, *GPU])
 def test_half_precision_takes_half_the_bytes_and_flips_few_codes(made, cache, attention, precision, device):
-    # on its own device, for random numbers differ between devices
     found, expected = made(cache, attention, precision, device), made(cache, "sdpa", "fp32", device)
     assert found.images.isfinite().all()
     assert found.bytes == expected.bytes / (2 if precision in HALVES else 1)

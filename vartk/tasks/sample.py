@@ -16,6 +16,7 @@ from ..engine.model import Model
 from ..engine.scale import ScaleState
 from ..files import refuse_existing, whole_file
 from ..images import enlarged, labelled_grid, save_image, to_uint8
+from .writer import ImageWriter
 
 GRID = 64
 """Images shown in the grid, at most."""
@@ -63,22 +64,22 @@ def sample_to_folder(
     packed: np.ndarray | None = None
     unrecorded: set[str] = set()
     bar = add_bar("sample", len(indices))
-    for start in range(0, len(indices), sampling.batch):
-        rows = slice(start, start + sampling.batch)
-        last = sample_batch(
-            model, indices[rows], seeds[rows], {"refiner": refiner, "draft": draft, **settings}, bar, start
-        )
-        images = last.images.cpu()
-        unrecorded |= {last.unrecorded} - {""}
-        shown.extend(images[: max(0, GRID - len(shown))])
-        if file_format == "png":
-            for index, image in enumerate(images, start):
-                save_image(image, folder / f"{index:06d}.png")
-            continue
-        pixels = to_uint8(images).permute(0, 2, 3, 1).numpy()
-        if packed is None:
-            packed = np.empty((len(indices), *pixels.shape[1:]), np.uint8)
-        packed[rows] = pixels
+    with ImageWriter() as writer:
+        for start in range(0, len(indices), sampling.batch):
+            rows = slice(start, start + sampling.batch)
+            collaboration = {"refiner": refiner, "draft": draft}
+            last = sample_batch(model, indices[rows], seeds[rows], {**collaboration, **settings}, bar, start)
+            images = last.images
+            unrecorded |= {last.unrecorded} - {""}
+            shown.extend(images[: max(0, GRID - len(shown))].cpu())
+            if file_format == "png":
+                numbers = range(start, start + len(images))
+                writer.write(images, [folder / f"{number:06d}.png" for number in numbers])
+                continue
+            pixels = to_uint8(images).permute(0, 2, 3, 1).cpu().numpy()
+            if packed is None:
+                packed = np.empty((len(indices), *pixels.shape[1:]), np.uint8)
+            packed[rows] = pixels
     if packed is not None:
         with whole_file(folder / "samples.npz") as aside, aside.open("wb") as file:
             np.savez(file, packed, np.array(indices))
