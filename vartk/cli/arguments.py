@@ -58,13 +58,12 @@ def add_draws(parser: argparse.ArgumentParser, count: str) -> None:
         metavar="N",
         help=f"number of images (default: {count})",
     )
-    parser.add_argument(
-        "--seed",
-        type=whole_number(0, 2**32 - 1),
-        default=0,
-        metavar="S",
-        help="seed of the first image; each further image adds 1 (default: 0)",
-    )
+    add_seed(parser, "seed of the first image; each further image adds 1 (default: 0)")
+
+
+def add_seed(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add --seed."""
+    parser.add_argument("--seed", type=whole_number(0, 2**32 - 1), default=0, metavar="S", help=what)
 
 
 def class_labels(texts: Sequence[str] | None, classes: Sequence[str]) -> list[str]:

@@ -63,6 +63,16 @@ class Given:
         weights, vectors = ([scale[rows] for scale in part] for part in (self.weights, self.vectors))
         return Given(self.schedule, weights, vectors, self.pixels and self.pixels[rows])
 
+    def towards(self, end: Given, shares: torch.Tensor) -> Given:
+        """Return what N images are given between this image and another, by the other's shares [N].
+
+        Both are for one image; the given cells are this one's, and no pixels are kept.
+        """
+        share = shares.view(-1, 1, 1)
+        vectors = [a.lerp(b, share) for a, b in zip(self.vectors, end.vectors, strict=True)]
+        weights = [weight.expand(len(shares), -1, -1) for weight in self.weights]
+        return Given(self.schedule, weights, vectors)
+
     def check(self, schedule: Schedule, count: int) -> None:
         """Raise `VartkError` unless this is for `count` images of a schedule."""
         if schedule != self.schedule:

@@ -18,6 +18,7 @@ from vartk_registry.interfaces import CacheStrategy, Schedule, Tokenizer
 from ..config import OWN, Layer, ModelConfig, SamplingConfig, Slot, compose, nest, plain, with_preset
 from .arguments import as_codes, as_images, as_labels, seeds_of
 from .attention import build_attention
+from .blend import Blend
 from .build import Predictor, build_schedule, grid
 from .cache import build_cache
 from .codes import check_codes, latents, teacher_inputs
@@ -146,7 +147,8 @@ class Model(ZeroShot):
         """Sample an image a label.
 
         Args:
-            labels: class indices or names, or prompts: whatever the conditioner takes, one an image.
+            labels: class indices or names, or prompts: whatever the conditioner takes, one an image; or
+                a `Blend` of two such lists.
             seed: of the first image, the others counting up from it; or one seed an image.
             given: cells of each image that are not drawn, for one schedule.
             refiner: a model that draws the scales after the first `draft` (CoDe, arXiv 2411.17787); it has
@@ -164,7 +166,7 @@ class Model(ZeroShot):
             VartkError: a setting or a label is unknown or out of range, or the refiner does not fit.
         """
         sampling = self.sampling(**settings)
-        conditions = self.parse(labels)
+        conditions = self._conditions(labels)
         self._check_given(given, sampling, len(conditions))
         seeds = seeds_of(seed, len(conditions))
         handover = hand_over(self, refiner, draft, settings)
@@ -207,7 +209,7 @@ class Model(ZeroShot):
             raise VartkError(
                 f"strategy={shown(strategy)} is no CacheStrategy; name a cache, as in cache='window'"
             )
-        conditions = self.parse(labels)
+        conditions = self._conditions(labels)
         sampling = self.sampling(**settings)
         self._check_given(given, sampling, len(conditions))
         handover = hand_over(self, refiner, draft, settings)
@@ -261,7 +263,7 @@ class Model(ZeroShot):
     @torch.no_grad()
     def _stream(
         self,
-        conditions: torch.Tensor,
+        conditions: torch.Tensor | Blend,
         seeds: list[int],
         sampling: SamplingConfig,
         handover: Handover[Model] | None = None,
@@ -275,7 +277,7 @@ class Model(ZeroShot):
 
     def _states(
         self,
-        conditions: torch.Tensor,
+        conditions: torch.Tensor | Blend,
         seeds: list[int],
         sampling: SamplingConfig,
         handover: Handover[Model] | None,
@@ -300,7 +302,7 @@ class Model(ZeroShot):
 
     def _generation(
         self,
-        conditions: torch.Tensor,
+        conditions: torch.Tensor | Blend,
         sampling: SamplingConfig,
         recipe: Recipe,
         drafted: Sequence[ScaleState] = (),
@@ -308,13 +310,17 @@ class Model(ZeroShot):
         named: bool = True,
     ) -> Generator[ScaleState, None, None]:
         predictor, inference = self._predictor(), self._prepared(sampling)
-        condition = predictor.conditioner(conditions)
-        null = predictor.conditioner(predictor.conditioner.null(len(conditions)).to(self.device))
+        conditioner = predictor.conditioner
+        condition = conditions.of(conditioner) if isinstance(conditions, Blend) else conditioner(conditions)
+        null = conditioner(conditioner.null(len(conditions)).to(self.device))
         if sampling.record == "never" or (sampling.record == "auto" and self.device.type != "cuda"):
             return generate(inference.tokenizer, inference.transformer, condition, null, recipe, drafted)
         settings = recorded_settings(sampling, self.device) if named else None
         always = sampling.record == "always"
         return inference.recordings.generate(condition, null, recipe, drafted, settings, always=always)
+
+    def _conditions(self, labels: Any) -> torch.Tensor | Blend:
+        return labels.parsed(self.parse) if isinstance(labels, Blend) else self.parse(labels)
 
     def _check_given(self, given: Given | None, sampling: SamplingConfig, count: int) -> None:
         if given is not None:

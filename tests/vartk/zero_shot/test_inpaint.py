@@ -93,7 +93,7 @@ def test_batches_and_streaming_make_the_same_images(model, images):
     alone = model.inpaint(images, left(), LABELS, seed=2, batch=1)
     assert torch.equal(torch.cat(alone.codes, 1), torch.cat(made.codes, 1))
     torch.testing.assert_close(alone.images, made.images)
-    states = list(model.stream(LABELS, seed=2, given=model.masked(images, left())))
+    states = list(model.stream(LABELS, seed=2, given=model.given(images, left())))
     assert len(states) == 4
     for state in states:
         assert torch.equal(state.images[..., 8:], kept(images)[..., 8:])
@@ -149,7 +149,7 @@ def test_arguments_that_do_not_fit(model, images):
     with pytest.raises(VartkError, match="cells of 2 images for 3; give one label an image"):
         model.inpaint(images, left(), [0, 1, 2])
     with pytest.raises(VartkError, match="the scales 1, 2, 3, 4, the generation has 1, 3, 4"):
-        model.stream(LABELS, given=model.masked(images, left()), schedule=[1, 3, 4])
+        model.stream(LABELS, given=model.given(images, left()), schedule=[1, 3, 4])
     with pytest.raises(VartkError, match="tokenizer alone"):
         tiny_model(predictor=False).inpaint(images, left(), LABELS)
 

@@ -17,6 +17,7 @@ from ..arguments import (
     add_json,
     add_out,
     add_overrides,
+    add_seed,
     class_labels,
     whole_number,
 )
@@ -32,11 +33,27 @@ def add_image(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("image", metavar="IMAGE", type=Path, help="a picture file of any size")
 
 
-def add_drawing(parser: argparse.ArgumentParser, classes: str = "no class by default") -> None:
-    """Add the settings, the classes, how many images are drawn, and where they go."""
+def add_drawing(
+    parser: argparse.ArgumentParser, classes: str = "no class by default", steps: int | None = None
+) -> None:
+    """Add the settings, the classes, how many images are drawn, and where they go.
+
+    With `steps`, the images are so many steps of a way, and the option is called so.
+    """
     add_overrides(parser, "guidance.scale=3 sampler.top_k=100 cache=full precision=bf16")
     add_classes(parser, classes)
-    add_draws(parser, "one per class, or one")
+    if steps is None:
+        add_draws(parser, "one per class, or one")
+    else:
+        parser.add_argument(
+            "--steps",
+            dest="count",
+            type=whole_number(2, 10**6),
+            default=steps,
+            metavar="N",
+            help=f"number of images, both ends among them (default: {steps})",
+        )
+        add_seed(parser, "seed of every image (default: 0)")
     add_out(parser, "the folder for the images")
     add_device(parser)
     add_json(parser)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -11,8 +13,9 @@ import torch
 from vartk_registry import UnknownName, VartkError
 from vartk_registry.interfaces import Schedule, Tokenizer
 
-from ...config import ModelConfig
+from ...config import ModelConfig, SamplingConfig, Slot
 from ..arguments import as_images, as_masks, seeds_of
+from ..blend import Blend
 from ..build import grid
 from ..given import Given, Pixels
 from ..samples import Samples
@@ -21,8 +24,12 @@ from .cells import kept_cells, published_cells
 from .fill import filled
 from .painting import Painter, windows_for
 from .paste import pasted
+from .upscaling import enlarged, projected, scales_shown
 
 COMPOSITES = ("paste", "codes")
+
+NO_SETTINGS = ("refiner", "draft", "watch")
+"""Arguments of `Model.sample` that are no settings of sampling."""
 
 
 class ZeroShot(ABC):
@@ -50,6 +57,10 @@ class ZeroShot(ABC):
         """Sample an image a label around what is given."""
 
     @abstractmethod
+    def sampling(self, **settings: Any) -> SamplingConfig:
+        """Return the defaults for sampling with settings merged in."""
+
+    @abstractmethod
     def schedule_of(self, schedule: Any) -> Schedule:
         """Return the model's own schedule for None, or the one asked for."""
 
@@ -60,6 +71,7 @@ class ZeroShot(ABC):
         labels: Any = None,
         *,
         seed: int | Sequence[int] = 0,
+        keep: int = 0,
         composite: str = "paste",
         fit: str = "pad",
         window: int | None = None,
@@ -70,7 +82,7 @@ class ZeroShot(ABC):
 
         Args:
             images: [N, 3, H, W] in [-1, 1], of any size.
-            masks, composite: see `masked`.
+            masks, keep, composite: see `given`.
             labels: one an image; None for no class.
             fit: how images of another size than the model's are drawn: "pad" resizes them and fills up,
                 "stretch" changes their aspect, "tile" draws overlapping windows one after another. What
@@ -79,28 +91,130 @@ class ZeroShot(ABC):
             seed, watch, settings: of `Model.sample`.
 
         Raises:
-            VartkError: as `masked` and `Model.sample`; images smaller than a cell of the latent, or than a
+            VartkError: as `given` and `Model.sample`; images smaller than a cell of the latent, or than a
                 window.
         """
         size = grid(self.config.image_size)
         images = self._pictures(images)
         masks = as_masks(masks, images)
         labels = [None] * len(images) if labels is None else labels
+        schedule = self._schedule_in(settings)
 
         def paint(part: torch.Tensor, drawn: torch.Tensor, **turn: Any) -> Samples:
-            given = self.masked(part, drawn, composite=composite, schedule=settings.get("schedule"))
+            given = self.given(part, drawn, keep=keep, composite=composite, schedule=schedule)
             return self.sample(labels, given=given, **turn, **settings)
 
         painter = Painter(paint, size, pasted=composite == "paste")
         windows = windows_for(masks, size, fit, window)
         return painter(images, masks, windows, seeds_of(seed, len(images)), watch)
 
+    def vary(
+        self,
+        images: torch.Tensor,
+        labels: Any = None,
+        *,
+        keep: int,
+        fit: str = "pad",
+        **settings: Any,
+    ) -> Samples:
+        """Keep the first scales of images and draw the others: variations, close ones for many scales.
+
+        Args:
+            images, labels, fit: as for `inpaint`.
+            keep: scales that are kept, from 0 (this is sampling) to all (this is reconstruction).
+            settings: of `Model.sample`, `seed` and `watch` among them.
+
+        Raises:
+            VartkError: as `inpaint`.
+        """
+        everything = torch.ones(images.shape[-2:]) if isinstance(images, torch.Tensor) else None
+        return self.inpaint(images, everything, labels, keep=keep, fit=fit, **settings)
+
+    def upscale(
+        self,
+        images: torch.Tensor,
+        labels: Any = None,
+        *,
+        factor: float,
+        keep: int | None = None,
+        **settings: Any,
+    ) -> Samples:
+        """Enlarge images: their coarse scales are given, the finer ones are drawn.
+
+        What is drawn is corrected until it equals the images at their size (back-projection). An enlarged
+        picture that is larger than the model's is drawn in overlapping windows.
+
+        Args:
+            images: [N, 3, H, W] in [-1, 1], of any size.
+            labels: one an image; None for no class.
+            factor: how many times larger the result is.
+            keep: scales that are given; None for those whose cells are no smaller than the images' pixels
+                allow (see `scales_shown`).
+            settings: of `inpaint`.
+
+        Raises:
+            VartkError: as `inpaint`, or the factor is not above 1.
+        """
+        images = self._pictures(images)
+        size = grid(self.config.image_size)
+        large = enlarged(images, factor)
+        fits = all(side >= own for side, own in zip(large.shape[-2:], size, strict=True))
+        if keep is None:
+            shown = min(
+                1.0, (1.0 if fits else max(large.shape[-2] / size[0], large.shape[-1] / size[1])) / factor
+            )
+            keep = scales_shown(self.schedule_of(settings.get("schedule")), shown)
+        made = self.vary(large, labels, keep=keep, fit="tile" if fits else "pad", **settings)
+        return replace(made, images=projected(made.images, (images.cpu() + 1) / 2))
+
+    def interpolate(
+        self,
+        start: Any,
+        end: Any,
+        labels: Any = None,
+        *,
+        steps: int = 8,
+        seed: int = 0,
+        keep: int | None = None,
+        **settings: Any,
+    ) -> Samples:
+        """Return images on the way between two images, through their latents, or two classes.
+
+        Args:
+            start, end: images [3, H, W] in [-1, 1] of the model's size, or labels.
+            labels: between images: one for all of them; None for no class.
+            steps: images, the two ends among them.
+            seed: of every image, so that they differ by what is between the ends alone.
+            keep: between images: scales that are interpolated, the others being drawn; None for all of them.
+            settings: of `Model.sample`.
+
+        Raises:
+            VartkError: there are fewer than two steps, one end is an image and the other a label; errors of
+                `given` and `Model.sample`.
+        """
+        if not isinstance(steps, Integral) or isinstance(steps, bool) or steps < 2:
+            raise VartkError(f"steps={steps!r} is no way between two ends; give 2 or more")
+        if isinstance(start, torch.Tensor) != isinstance(end, torch.Tensor):
+            raise VartkError("one end is an image and the other a label; give two images, or two labels")
+        shares = torch.linspace(0, 1, steps)
+        seeds = [seed] * steps
+        if not isinstance(start, torch.Tensor):
+            return self.sample(Blend([start] * steps, [end] * steps, shares), seed=seeds, **settings)
+        schedule = self._schedule_in(settings)
+        keep = len(self.schedule_of(schedule)) if keep is None else keep
+        ends = [as_images(image[None], self.device) for image in (start, end)]
+        everything = torch.ones(ends[0].shape[-2:])
+        a, b = (self.given(image, everything, keep=keep, schedule=schedule) for image in ends)
+        given = a.towards(b, shares.to(self.device))
+        return self.sample([labels] * steps, given=given, seed=seeds, **settings)
+
     @torch.no_grad()
-    def masked(
+    def given(
         self,
         images: torch.Tensor,
         masks: torch.Tensor,
         *,
+        keep: int = 0,
         composite: str = "paste",
         schedule: Any = None,
     ) -> Given:
@@ -109,25 +223,38 @@ class ZeroShot(ABC):
         Args:
             images: [N, 3, H, W] in [-1, 1], of the model's size.
             masks: [N, 1, H, W], [N, H, W] or [H, W], from 0 (kept) to 1 (drawn anew).
+            keep: scales, from the first, of which all cells are given.
             composite: "paste" keeps pixels where the mask is 0, bit for bit, blends the edge, and never looks
-                at what the mask covers; "codes" gives codes alone, as VAR's zero-shot notebook does: kept
-                pixels are only reconstructed.
+                at what the mask covers, unless scales are kept; "codes" gives codes alone, as VAR's
+                zero-shot notebook does: kept pixels are only reconstructed.
             schedule: as for `Model.sample`.
 
         Raises:
-            VartkError: images as for `Model.encode`; masks of another shape or range.
+            VartkError: images as for `Model.encode`; masks of another shape or range; `keep` is not from 0 to
+                the number of scales.
         """
         if composite not in COMPOSITES:
             raise UnknownName("composite", composite, COMPOSITES)
         scales = self.schedule_of(schedule)
+        if not isinstance(keep, Integral) or isinstance(keep, bool) or not 0 <= keep <= len(scales):
+            raise VartkError(f"keep={keep!r} is out of range; give 0 to {len(scales)} scales")
         images = as_images(images, self.device)
         masks = as_masks(masks, images)
+        pixels = None
         if composite == "codes":
-            codes = self.encode(images, schedule)
-            return Given(scales, published_cells(masks, scales), self._embedded(codes))
-        codes = self.encode(filled(images, (masks == 0).to(images)), schedule)
-        pixels = Pixels((images + 1) / 2, masks, pasted)
-        return Given(scales, kept_cells(masks, scales), self._embedded(codes), pixels)
+            weights = published_cells(masks, scales)
+        else:
+            weights, pixels = kept_cells(masks, scales), Pixels((images + 1) / 2, masks, pasted)
+        if composite == "paste" and not keep:
+            images = filled(images, (masks == 0).to(images))
+        weights = [torch.ones_like(cells) for cells in weights[:keep]] + weights[keep:]
+        vectors = [self.tokenizer.embed(codes) for codes in self.encode(images, schedule)]
+        return Given(scales, weights, vectors, pixels)
+
+    def _schedule_in(self, settings: Mapping[str, Any]) -> Slot:
+        """Return the schedule of a generation with settings of `Model.sample`."""
+        of_sampling = {key: value for key, value in settings.items() if key not in NO_SETTINGS}
+        return self.sampling(**of_sampling).schedule
 
     def _pictures(self, images: Any) -> torch.Tensor:
         """Return images of any size from that of a cell of the latent on; errors as `as_images`."""
@@ -141,6 +268,3 @@ class ZeroShot(ABC):
                 "resize them"
             )
         return images
-
-    def _embedded(self, codes: list[torch.Tensor]) -> list[torch.Tensor]:
-        return [self.tokenizer.embed(code) for code in codes]

@@ -54,6 +54,7 @@ def propose(
     task: Mapping[str, Any],
     shown: Mapping[str, torch.Tensor],
     add_bar: Callable[[str, int], Bar],
+    names: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Draw and write a new folder: PNG files, the sheet `grid.png`, and `samples.json`.
 
@@ -61,6 +62,7 @@ def propose(
         draw: takes labels, `seed`, `watch` and settings, as the model's methods do.
         task: what `samples.json` also holds; `task["task"]` is its name.
         shown: pictures [3, H, W] in [0, 1] that come first in the sheet, by name; written, too.
+        names: of the images in the sheet; empty for their classes, or their seeds without a class.
 
     Returns what `samples.json` holds.
     """
@@ -73,15 +75,16 @@ def propose(
         **draws.settings,
     )
     classes = [None if label is None else model.classes[label] for label in labels]
-    names = [name or f"seed {seed}" for name, seed in zip(classes, made.seeds, strict=True)]
+    names = names or [name or f"seed {seed}" for name, seed in zip(classes, made.seeds, strict=True)]
     with whole_folder(folder) as aside:
         for index, image in enumerate(made.images):
             save_image(image, aside / f"{index:06d}.png")
         for name, picture in shown.items():
             save_image(picture, aside / f"{name}.png")
-        size = made.images.shape[-2:]
-        first = [_on_white(picture, size) for picture in shown.values()]
-        save_sheet(_small(torch.stack([*first, *made.images])), [*shown, *names], aside)
+        pictures = [*shown.values(), *made.images]
+        sides = [max(picture.shape[axis] for picture in pictures) for axis in (-2, -1)]
+        sheet = torch.stack([_on_white(picture, sides) for picture in pictures])
+        save_sheet(_small(sheet), [*shown, *names], aside)
         record = {
             **task,
             "model": draws.model,
