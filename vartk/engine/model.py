@@ -372,9 +372,11 @@ class Model(ZeroShot):
                 long["guidance.scale"] = float(value)
             elif key == "schedule" and isinstance(value, (Schedule, Sequence)) and not isinstance(value, str):
                 grids = value.grids if isinstance(value, Schedule) else value
+                reference = value.reference if isinstance(value, Schedule) else None
                 long[key] = {
                     "name": "custom",
                     "grids": [list(g) if isinstance(g, tuple) else g for g in grids],
+                    "reference": reference and list(reference),
                 }
             elif key in ("top_k", "top_p", "temperature"):
                 long[f"sampler.{key}"] = value

@@ -5,11 +5,13 @@ from vartk_registry import ComponentSpec, hookimpl
 _HERE = "vartk_plugins.schedules"
 
 
-def _spec(name: str, attribute: str, summary: str, config: str | None = None) -> ComponentSpec:
+def _spec(
+    name: str, attribute: str, summary: str, config: str | None = None, module: str = "grids"
+) -> ComponentSpec:
     return ComponentSpec(
         kind="schedule",
         name=name,
-        target=f"{_HERE}.grids:{attribute}",
+        target=f"{_HERE}.{module}:{attribute}",
         config=config and f"{_HERE}.config:{config}",
         summary=summary,
     )
@@ -25,5 +27,12 @@ def vartk_components() -> list[ComponentSpec]:
         _spec("powers-of-four", "powers_of_four", "the latent halved until 1x1: 1, 4, 16, 64 tokens"),
         _spec("geometric", "Geometric", "sides that grow by a constant factor", "Growing"),
         _spec("linear", "Linear", "sides that grow by a constant step", "Growing"),
+        _spec(
+            "infinity",
+            "Infinity",
+            "Infinity's scales for 15 aspect ratios and 4 numbers of pixels, up to 1024 px",
+            "InfinityConfig",
+            module="infinity",
+        ),
         _spec("custom", "custom", "your own list of grids", "Custom"),
     ]

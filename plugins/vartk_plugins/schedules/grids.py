@@ -29,7 +29,7 @@ var_512 = partial(Fixed, Schedule.of((1, 2, 3, 4, 6, 9, 13, 18, 24, 32)))
 var_1024 = partial(Fixed, Schedule.of((1, 2, 3, 4, 5, 7, 9, 12, 16, 21, 27, 36, 48, 64)))
 
 
-def custom(grids: Sequence[Any]) -> Fixed:
+def custom(grids: Sequence[Any], reference: Sequence[int] | None) -> Fixed:
     """Return the schedule of a user's list of sides and [height, width] pairs.
 
     Raises:
@@ -37,22 +37,22 @@ def custom(grids: Sequence[Any]) -> Fixed:
     """
     if not grids:
         raise VartkError("schedule 'custom' needs grids, coarse to fine, such as grids=[1,2,4,[8,16]]")
-    pairs = [_pair(index, entry) for index, entry in enumerate(grids)]
+    pairs = [_pair(f"grids[{index}]", entry) for index, entry in enumerate(grids)]
     for index, ((h0, w0), (h, w)) in enumerate(pairwise(pairs), start=1):
         if h < h0 or w < w0:
             raise VartkError(
                 f"schedule 'custom': grids[{index}] is {h}x{w}, smaller than the {h0}x{w0} before "
                 "it; list the grids coarse to fine"
             )
-    return Fixed(Schedule(tuple(pairs)))
+    return Fixed(Schedule(tuple(pairs), None if reference is None else _pair("reference", reference)))
 
 
-def _pair(index: int, entry: Any) -> Grid:
+def _pair(name: str, entry: Any) -> Grid:
     sides = entry if isinstance(entry, (list, tuple)) else (entry, entry)
     # a bool is an int to Python, and `true` in a list of sides is a slip
     if len(sides) != 2 or any(type(side) is not int or side < 1 for side in sides):
         raise VartkError(
-            f"schedule 'custom': grids[{index}] is {entry!r}; give a side such as 4 or "
+            f"schedule 'custom': {name} is {entry!r}; give a side such as 4 or "
             "[height, width] such as [4, 8], whole numbers from 1"
         )
     return sides[0], sides[1]

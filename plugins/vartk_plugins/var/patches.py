@@ -18,7 +18,11 @@ def packs(grid: Grid, p: int) -> bool:
 
 def packed(schedule: Schedule, p: int) -> Schedule:
     """Return the grids of squares that the transformer sees."""
-    return Schedule.of((h // p, w // p) if packs((h, w), p) else (h, w) for h, w in schedule.grids)
+
+    def squares(grid: Grid) -> Grid:
+        return (grid[0] // p, grid[1] // p) if packs(grid, p) else grid
+
+    return Schedule(tuple(map(squares, schedule.grids)), schedule.reference and squares(schedule.reference))
 
 
 def pack(x_BnD: Tensor, grid: Grid, p: int) -> Tensor:

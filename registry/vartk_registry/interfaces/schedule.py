@@ -18,14 +18,20 @@ class Schedule:
     """The grids of an image's scales, coarse to fine; the last one is the latent grid.
 
     The tokens of all scales form one sequence, each scale row by row. Grids need not be square.
+
+    Attributes:
+        grids: of the scales.
+        reference: the grid on which 2-D RoPE measures the positions of all scales; None for the last one. It
+            can be finer, so that a small image has the positions of a large one.
     """
 
     grids: tuple[Grid, ...]
+    reference: Grid | None = None
 
     def __post_init__(self) -> None:
         if not self.grids:
             raise VartkError("a schedule needs at least one grid")
-        for h, w in self.grids:
+        for h, w in (*self.grids, *([self.reference] if self.reference else [])):
             if h < 1 or w < 1:
                 raise VartkError(f"grid {h}x{w} is empty; both sides must be at least 1")
 
