@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import pickle
 import re
@@ -12,6 +13,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch.serialization import safe_globals
 
 from vartk_registry import VartkError, require_reachable
 
@@ -28,6 +30,8 @@ def read_file(path: Path) -> Any:
         VartkError: the file or a shard is missing, truncated, unsafe, or of another kind.
     """
     require_reachable(path)
+    if path.is_dir():
+        raise VartkError(f"{path} is a folder; give a file of weights in it, or its *.index.json")
     if not path.is_file():
         raise VartkError(f"there is no file {path}")
     head = _head(path)
@@ -60,7 +64,8 @@ def _safetensors(path: Path) -> dict[str, torch.Tensor]:
 
 def _pytorch(path: Path) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+        with safe_globals([argparse.Namespace]):  # data alone: many trainings save their command line
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except pickle.UnpicklingError as error:
         unsafe = re.search(r"GLOBAL (\S+)", str(error))
         if unsafe is None:

@@ -1,9 +1,9 @@
 """The kinds of files that the original's importer reads, and those that it refuses."""
 
-import argparse
 import json
 import os
 import zipfile
+from fractions import Fraction
 
 import golden
 import originals
@@ -98,7 +98,7 @@ def damaged(kind, path):
             torch.save(originals.state(OURS, "vae"), path, _use_new_zipfile_serialization=False)
             os.truncate(path, path.stat().st_size // 2)
         case "objects":
-            torch.save({"model": originals.state(OURS, "vae"), "args": argparse.Namespace(lr=1)}, path)
+            torch.save({"model": originals.state(OURS, "vae"), "lr": Fraction(1, 3)}, path)
         case "no mapping":
             torch.save([1, 2], path)
         case "safetensors, truncated":
@@ -116,7 +116,7 @@ def damaged(kind, path):
     ("kind", "message"),
     [
         ("missing", "there is no file"),
-        ("a folder", "there is no file"),
+        ("a folder", r"is a folder; give a file of weights in it, or its \*\.index\.json"),
         ("empty", "it is empty"),
         ("text", "is neither a PyTorch nor a safetensors file: it begins with b'we'"),
         ("PNG", "is neither a PyTorch nor a safetensors file: it begins with"),
@@ -128,7 +128,7 @@ def damaged(kind, path):
         ("truncated, of before 1.6", "is truncated or no PyTorch file"),
         (
             "objects",
-            r"is not read, for it holds more than tensors \(argparse.Namespace\).* save its state dict",
+            r"is not read, for it holds more than tensors \(fractions.Fraction\).* save its state dict",
         ),
         ("no mapping", "is not a VAR tokenizer .*: it holds a list"),
         ("checkpoint without it", "is not a VAR tokenizer .*: it holds a mapping with 'trainer'"),

@@ -1,5 +1,7 @@
 """Checkpoints as trainings save them: nested, with the names of wrapping modules, with an EMA."""
 
+import argparse
+
 import golden
 import originals
 import pytest
@@ -68,6 +70,11 @@ def test_one_training_checkpoint_holds_both(files, tmp_path):
         f"ar-ckpt-last.pth: the weights under 'trainer.{name}' are read"
         for name in ("vae_local", "var_wo_ddp")
     )
+
+
+def test_the_command_line_that_a_training_saved_is_passed_over(wrapped, files):
+    path = wrapped({"model": var(), "args": argparse.Namespace(lr=1e-4, tag=None), "epoch": 3})
+    assert_same(read(files[OURS][0], path).transformer, read(*files[OURS]).transformer)
 
 
 WRAPPINGS = {
