@@ -48,6 +48,7 @@ def test_every_combination_has_a_row_with_its_stages(result):
         seconds = row["seconds_per_image"]
         assert 0 < seconds["low"] <= seconds["median"] <= seconds["high"]
         assert 0 < row["decoder_seconds"] < seconds["high"]
+        assert 0 < row["draw_seconds"] < row["transformer_seconds"]
         assert row["peak_memory_bytes"] > 50 * 2**20  # Python and torch alone have more
 
 
@@ -76,6 +77,19 @@ def test_codes_that_differ_do_not_make_others_differ(config):
     changed = [code.clone() for code in codes]
     changed[-1][0, 3] = (changed[-1][0, 3] + 1) % 24
     assert runner.beside(changed)[0] == pytest.approx(20 / 21)
+
+
+def test_filter_and_draw_are_timed_without_the_rest(config):
+    """The draws are the generation's own, and no transformer is run."""
+    runner = Runner(Way("plain", "sdpa", 1), read_model(config, ["sampling.sampler=greedy"]))
+    codes = runner.codes()
+    runner.beside(codes)
+    runner.model.predictor = None
+    drawn = [draw() for draw in runner._draws]
+    assert [draw.codes.shape for draw in drawn] == [code.shape for code in codes]
+    assert all(torch.equal(draw.codes, code) for draw, code in zip(drawn, codes, strict=True))
+    runner.forget_draws()
+    assert runner.draw() is None
 
 
 def test_the_tables_hold_the_numbers(result):

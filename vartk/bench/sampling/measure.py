@@ -19,6 +19,7 @@ from ...hub import local_model
 from ..memory import MEANING, Failed, peak_memory
 from ..model import read_model
 from ..timing import Progress, finish, in_turns, spread
+from .draws import Listening
 
 COMPILED = "+compile"
 """The end of a precision's name that has the blocks compiled."""
@@ -58,9 +59,10 @@ class Runner:
     def __init__(self, way: Way, model: Model) -> None:
         self.way = way
         # another model on the same modules, so that each way keeps its own copies
-        self.model = Model(model.config, model.tokenizer, model.schedule, model.predictor, model.plugins)
+        self.model = Listening(model.config, model.tokenizer, model.schedule, model.predictor, model.plugins)
         self.labels = [index % len(model.classes) for index in range(way.batch)]
         self.stages: list[list[float]] = []
+        self._draws: list[Callable[[], object]] = []
 
     def __call__(self) -> None:
         """Sample a batch."""
@@ -84,10 +86,23 @@ class Runner:
         A code that differs would change all that follow, so that the codes given take its place.
         """
         equal = []
-        for state, expected in zip(self.model.stream(self.labels, **self.way.settings), codes, strict=True):
+        self.model.heard = self._draws = []
+        # a recording would not call the sampler
+        states = self.model.stream(self.labels, **self.way.settings, record="never")
+        for state, expected in zip(states, codes, strict=True):
             equal.append((state.codes == expected).flatten())
             state.vectors = self.model.tokenizer.embed(expected)
+        self.model.heard = None
         return torch.cat(equal).float().mean().item(), state.images
+
+    def draw(self) -> None:
+        """Filter the logits of the last call of `beside` again, and draw their codes."""
+        for draw in self._draws:
+            draw()
+
+    def forget_draws(self) -> None:
+        """Free the logits that `draw` needs."""
+        self._draws = []
 
 
 def bench_sampling(
@@ -161,10 +176,14 @@ def _bench_batch(
     first = runners[ways[0]]
     codes = first.codes()
     expected = first.beside(codes)[1]
-    agreement = {}
+    agreement, draws = {}, {}
     for way, runner in runners.items():
         alike, images = runner.beside(codes)
         agreement[way] = alike, _psnr(images, expected)
+        runner.draw()  # to warm up
+        (seconds,) = in_turns({"": runner.draw}, repeats, device, lambda name: None).values()
+        draws[way] = spread(seconds).median / way.batch
+        runner.forget_draws()
         counted.add(f"warm-up of {way.precision}, batch {way.batch}")
     names = {f"{way.precision}, {way.attention}": way for way in runners}
     in_turns(
@@ -189,6 +208,7 @@ def _bench_batch(
                 "seconds_per_image": asdict(seconds),
                 "speedup": plain / seconds.median,
                 "transformer_seconds": sum(each[:-1]),
+                "draw_seconds": draws[way],
                 "decoder_seconds": each[-1],
                 "scale_seconds": each[:-1],
                 "peak_memory_bytes": memory[way],

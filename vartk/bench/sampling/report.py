@@ -18,6 +18,7 @@ HEADINGS = (
     "lowest to highest",
     "speed-up",
     "transformer",
+    "filter and draw",
     "decoder",
     "peak memory",
     "codes alike",
@@ -53,6 +54,7 @@ def _rows(result: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
             f"{seconds['low']:.3g} to {seconds['high']:.3g}",
             f"{row['speedup']:.2f} x",
             f"{row['transformer_seconds']:.3g}",
+            f"{row['draw_seconds'] / seconds['median']:.1%}",
             f"{row['decoder_seconds']:.3g}",
             f"{row['peak_memory_bytes'] / 2**30:.2f} GiB",
             f"{row['codes_alike']:.2%}",
@@ -74,7 +76,8 @@ def _protocol(result: Mapping[str, Any]) -> str:
         f"Sampling with {result['model']} ({result['weights']} weights; parameters: {parts}) on "
         f"{result['device']} with {counted(result['threads'], 'thread')}; medians of "
         f"{counted(result['repeats'], 'turn')} a row, the rows of one batch size in turns. The transformer's "
-        f"time holds guidance, draws and the tokenizer's accumulation. Codes are alike, and images have the "
-        f"PSNR, beside {first} after the same coarser codes. Float32 matrix products have torch's precision "
+        f"time holds guidance, draws and the tokenizer's accumulation. Filter and draw are timed alone, on the "
+        f"logits of one generation, and given as a share of the time per image. Codes are alike, and images "
+        f"have the PSNR, beside {first} after the same coarser codes. Float32 matrix products have torch's precision "
         f"{result['matmul']!r}. Peak memory is {result['memory']}."
     )
