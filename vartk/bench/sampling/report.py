@@ -76,8 +76,8 @@ def _protocol(result: Mapping[str, Any]) -> str:
         f"Sampling with {result['model']} ({result['weights']} weights; parameters: {parts}) on "
         f"{result['device']} with {counted(result['threads'], 'thread')}; medians of "
         f"{counted(result['repeats'], 'turn')} a row, the rows of one batch size in turns. The transformer's "
-        f"time holds guidance, draws and the tokenizer's accumulation. Filter and draw are timed alone, on the "
-        f"logits of one generation, and given as a share of the time per image. Codes are alike, and images "
-        f"have the PSNR, beside {first} after the same coarser codes. Float32 matrix products have torch's precision "
-        f"{result['matmul']!r}. Peak memory is {result['memory']}."
+        "time holds guidance, draws and the tokenizer's accumulation. Filter and draw are timed alone, on "
+        "the logits of one generation, and given as a share of the time per image. Codes are alike, and "
+        f"images have the PSNR, beside {first} after the same coarser codes. Float32 matrix products "
+        f"have torch's precision {result['matmul']!r}. Peak memory is {result['memory']}."
     )
