@@ -27,6 +27,7 @@ COMMANDS = {
     "sample": "sample images",
     "inpaint": "draw a part of a picture anew",
     "edit": "draw a part of a picture anew under another class",
+    "outpaint": "draw around a picture on a larger canvas",
     "vary": "draw variations of a picture",
     "upscale": "enlarge a picture",
     "interpolate": "draw the images between two pictures or two classes",

@@ -59,6 +59,28 @@ def add_drawing(
     add_json(parser)
 
 
+def add_composite(parser: argparse.ArgumentParser) -> None:
+    """Add --composite."""
+    parser.add_argument(
+        "--composite",
+        choices=("paste", "codes"),
+        default="paste",
+        help="paste: kept pixels stay as they are, the edge is blended; codes: as the original's notebook "
+        "(default: paste)",
+    )
+
+
+def add_fit(parser: argparse.ArgumentParser, default: str) -> None:
+    """Add --fit."""
+    parser.add_argument(
+        "--fit",
+        choices=("pad", "stretch", "tile"),
+        default=default,
+        help="how a picture of another size than the model's is drawn: resized and padded, stretched, or in "
+        f"overlapping windows (default: {default})",
+    )
+
+
 def add_window(parser: argparse.ArgumentParser, default: str) -> None:
     """Add --window."""
     parser.add_argument(

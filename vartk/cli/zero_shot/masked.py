@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from .. import terminal
-from .common import add_drawing, add_image, add_window, draw
+from .common import add_composite, add_drawing, add_fit, add_image, add_window, draw
 
 
 def configure(parser: argparse.ArgumentParser, classes: str) -> None:
@@ -25,20 +25,8 @@ def configure(parser: argparse.ArgumentParser, classes: str) -> None:
         help="a box that is drawn anew: left,top,right,bottom in pixels or fractions; you can repeat the "
         "option; with neither mask nor box, the transparent parts are drawn",
     )
-    parser.add_argument(
-        "--composite",
-        choices=("paste", "codes"),
-        default="paste",
-        help="paste: kept pixels stay as they are, the edge is blended; codes: as the original's notebook "
-        "(default: paste)",
-    )
-    parser.add_argument(
-        "--fit",
-        choices=("pad", "stretch", "tile"),
-        default="pad",
-        help="how a picture of another size than the model's is drawn: resized and padded, stretched, or in "
-        "overlapping windows (default: pad)",
-    )
+    add_composite(parser)
+    add_fit(parser, "pad")
     add_window(parser, "the model's own size; with --fit tile")
     add_drawing(parser, classes)
 

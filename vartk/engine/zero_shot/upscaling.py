@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from vartk_registry import VartkError
 from vartk_registry.interfaces import Schedule
 
-PROJECTIONS = 8
+PROJECTIONS = 16
 """Corrections of a result, each by what is wrong with it at the small size."""
 
 

@@ -1,4 +1,4 @@
-"""In-painting and editing of a picture file."""
+"""In-painting, editing and out-painting of a picture file."""
 
 from __future__ import annotations
 
@@ -67,3 +67,39 @@ def paint(
         shown={"input": (picture.pixels[0] + 1) / 2, "mask": drawn.expand(3, -1, -1)},
         add_bar=add_bar,
     )
+
+
+def extend(
+    model: Model,
+    image: Path,
+    folder: Path,
+    draws: Draws,
+    *,
+    canvas: tuple[float, float],
+    at: str,
+    composite: str,
+    fit: str,
+    window: int | None,
+    add_bar: Callable[[str, int], Bar],
+) -> dict[str, Any]:
+    """Draw around a picture on a larger canvas, and write proposals as a new folder.
+
+    Args:
+        canvas, at, composite, fit, window: see `Model.outpaint`.
+
+    Returns what `samples.json` holds.
+
+    Raises:
+        VartkError: the picture cannot be used; errors of `Model.outpaint`.
+    """
+    refuse_existing(folder)
+    picture = read_picture(image)
+    how = {"canvas": canvas, "at": at, "composite": composite, "fit": fit, "window": window}
+
+    def draw(labels: list[Any], **settings: Any) -> Any:
+        images = picture.pixels.expand(len(labels), -1, -1, -1)
+        return model.outpaint(images, labels, **how, **settings)
+
+    task = {"task": "outpaint", "image": str(image), **how}
+    shown = {"input": (picture.pixels[0] + 1) / 2}
+    return propose(model, draws, draw, folder, task=task, shown=shown, add_bar=add_bar)
