@@ -92,6 +92,14 @@ def local_model(name: str | Path) -> Path | None:
     return None if preset is None else preset.model
 
 
+def fingerprints(name: str | Path) -> dict[str, str]:
+    """Return the SHA-256 of each file of weights of a model, by the file's name; errors as `find_model`."""
+    from .engine.folder import TOKENIZER, TRANSFORMER, fingerprint
+
+    folder = find_model(name)
+    return {file: fingerprint(folder, file) for file in (TOKENIZER, TRANSFORMER) if (folder / file).is_file()}
+
+
 def convert(
     tokenizer: Path,
     transformer: Path | None,

@@ -36,7 +36,7 @@ def model():
 
 def sample(model, folder, world=shards.ALONE, bar=Bar, seed=5, **settings):
     sampling = model.sampling(batch=2, **settings)
-    return sample_shards(model, LABELS, seed, sampling, folder, {"weights": "w"}, bar, world)
+    return sample_shards(model, LABELS, seed, sampling, folder, {"transformer": "w"}, bar, world)
 
 
 def images(paths):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import partial
 
 from rich.console import Console
@@ -25,6 +26,9 @@ from .terminal import silent
 LINES = 10
 """The lines that stand for a bar outside a terminal, beside the one a minute."""
 
+_SOON = 30
+"""Seconds: a time that is left is said after these, and if it is longer."""
+
 
 class Bar:
     """A bar with a title and a changing text; outside a terminal, about `LINES` lines of it."""
@@ -36,6 +40,7 @@ class Bar:
         self._task = progress.add_task(title, total=total, text="")
         self._tenth = -1
         self._told = time.monotonic()
+        self._first: tuple[float, float] | None = None
 
     def update(self, done: float, text: str = "") -> None:
         """Show that `done` of the total is done."""
@@ -45,7 +50,17 @@ class Bar:
         tenth, now = int(done * LINES / self._total), time.monotonic()
         if tenth > self._tenth or now - self._told > 60:
             self._tenth, self._told = tenth, now
-            self.line(f"{self._title} {int(done)}/{self._total} {text}".rstrip())
+            self.line(f"{self._title} {int(done)}/{self._total} {text}{self._left(done, now)}".rstrip())
+
+    def _left(self, done: float, now: float) -> str:
+        """Return the time that is left, at the speed so far; nothing while it is not known or short."""
+        if self._first is None:
+            self._first = done, now
+        before, began = self._first
+        if done <= before or now - began < _SOON:
+            return ""
+        left = (now - began) / (done - before) * (self._total - done)
+        return f", {timedelta(seconds=round(left))} left" if left > _SOON else ""
 
     def line(self, text: str) -> None:
         """Print a line above the bar."""

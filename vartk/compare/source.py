@@ -18,9 +18,8 @@ from ..bench.model import read_model
 from ..components import plugins
 from ..config import ModelConfig, model_part
 from ..engine.device import as_device
-from ..engine.folder import TOKENIZER, TRANSFORMER, fingerprint
 from ..engine.model import Model
-from ..hub import find_model, load, local_model
+from ..hub import fingerprints, load, local_model
 
 _KEYS = {field.name for field in dataclasses.fields(ModelConfig)}
 
@@ -80,7 +79,7 @@ class Source:
         """Return what decides the weights of a model that was opened by a name."""
         if self.random:
             return {"random": model_part(model.config)}
-        return {file: fingerprint(find_model(name), file) for file in (TOKENIZER, TRANSFORMER)}
+        return dict(fingerprints(name))
 
 
 def is_configuration(name: str) -> bool:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from tempfile import TemporaryFile
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image
 
@@ -19,9 +18,10 @@ from ..engine.build import grid
 from ..engine.data import Images
 from ..engine.model import Model
 from ..engine.training.quality import ReconstructionQuality
-from ..images import enlarged, labelled_grid, to_uint8
-from ..tasks.sample import Bar, sample_batch
+from ..images import enlarged, labelled_grid
+from ..tasks.sample import Bar
 from .neighbours import Neighbours, near_copies
+from .pictures import Archive
 from .real_images import (
     drawn,
     drawn_conditions,
@@ -30,6 +30,7 @@ from .real_images import (
     require_images,
     see_training,
 )
+from .samples import sampled
 from .sets import FEATURES, PIXELS, Seen, set_distances, vector_kinds
 
 SHOWN = 24
@@ -46,6 +47,8 @@ class Protocol:
         seed: of the first sample, the others counting up from it, and of the draws of images.
         sampling: of the samples; its batch is that of all that is looked at.
         metrics: names of metrics of sets of features.
+        weights: the fingerprints of the model's.
+        samples: the folder where samples are kept; None for a temporary one.
     """
 
     count: int
@@ -53,6 +56,8 @@ class Protocol:
     seed: int
     sampling: SamplingConfig
     metrics: Sequence[str]
+    weights: Mapping[str, str]
+    samples: Path | None = None
 
 
 class Evaluation:
@@ -105,7 +110,22 @@ class Evaluation:
         training, conditions = see_training(
             self.model, self.images["train"], batches, self.feature, self.kinds
         )
-        samples, pictures = self._samples(conditions)
+        asked = self.protocol
+        chosen = drawn_conditions(conditions, asked.count, asked.seed)
+        with sampled(
+            self.model, chosen, asked.seed, asked.sampling, asked.samples, asked.weights, self.add_bar
+        ) as archive:
+            return self._with_samples(result, archive, training, validation)
+
+    def _with_samples(
+        self, result: dict[str, Any], archive: Archive, training: Seen, validation: Seen
+    ) -> tuple[dict[str, Any], Image.Image]:
+        """Add the numbers of samples to a result, and return it with the picture of neighbours."""
+        parts, bar, distances = [], self.add_bar("samples", len(archive)), result["distances"]
+        for images in archive.batches(self.protocol.sampling.batch):
+            parts.append(Seen.of(self.feature, images.to(self.model.device) / 255, self.kinds))
+            bar.update(sum(map(len, parts)))
+        samples = Seen.joined(parts)
         # FD depends on the counts: as many real images play the samples' part, before the same references
         compared = min(len(samples), len(training) // 2)
         references = {"validation": validation, "training": training[compared:]}
@@ -126,7 +146,7 @@ class Evaluation:
             "compared": compared,
         }
         result["sampling"] = plain(self.protocol.sampling)
-        return result, self._neighbours(pictures, found)
+        return result, self._neighbours(archive, found)
 
     def _distances(self, found: Seen, references: Mapping[str, Seen]) -> dict[str, dict[str, float]]:
         registry, metrics = self.model.plugins.registry, self.protocol.metrics
@@ -151,33 +171,14 @@ class Evaluation:
             made.append(Seen.of(self.feature, (output.images + 1) / 2, self.kinds))
         return quality.compute(), Seen.joined(seen), Seen.joined(made)
 
-    def _samples(self, conditions: list[int | str]) -> tuple[Seen, np.ndarray]:
-        """Sample under the training images' conditions; return what was seen, and the images in 8 bits.
-
-        The images [N, 3, H, W] lie in a temporary file, for they may be more than the memory holds.
-        """
-        asked = self.protocol
-        chosen = drawn_conditions(conditions, asked.count, asked.seed)
-        settings, size = plain(asked.sampling), asked.sampling.batch
-        bar = self.add_bar("sample", asked.count)
-        with TemporaryFile() as file:
-            pictures = np.memmap(file, np.uint8, "w+", shape=(asked.count, 3, *self.images["train"].size))
-        seen = []
-        for start in range(0, asked.count, size):
-            labels = chosen[start : start + size]
-            seeds = [asked.seed + start + i for i in range(len(labels))]
-            images = sample_batch(self.model, labels, seeds, settings, bar, start).images.cpu()
-            seen.append(Seen.of(self.feature, images.to(self.model.device), self.kinds))
-            pictures[start : start + size] = to_uint8(images).numpy()
-        return Seen.joined(seen), pictures
-
-    def _neighbours(self, pictures: np.ndarray, found: Mapping[str, Neighbours]) -> Image.Image:
+    def _neighbours(self, archive: Archive, found: Mapping[str, Neighbours]) -> Image.Image:
         """Return samples, from the one nearest to a training image to the farthest, beside their nearest."""
         order = found[FEATURES].distances.argsort().tolist()
         count = min(SHOWN, len(order))
+        shown = [order[i * len(order) // count] for i in range(count)]
         images, labels = [], []
-        for sample in (order[i * len(order) // count] for i in range(count)):
-            images.append(torch.from_numpy(pictures[sample]) / 255)
+        for sample, picture in zip(shown, archive.picked(shown), strict=True):
+            images.append(picture / 255)
             labels.append(f"sample {sample}")
             for space, near in found.items():
                 training = self.images["train"][self.drawn[near.indices[sample]]]

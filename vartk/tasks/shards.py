@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from vartk_registry import VartkError
 
+from .. import __version__
 from ..config import SamplingConfig, plain
 from ..engine.distributed import ALONE, World
 from ..engine.model import Model
@@ -27,11 +30,11 @@ BEGUN = "begun.json"
 
 def sample_shards(
     model: Model,
-    labels: Sequence[int],
+    labels: Sequence[int | str],
     seed: int,
     sampling: SamplingConfig,
     folder: Path,
-    made_by: Mapping[str, Any],
+    weights: Mapping[str, str],
     add_bar: Callable[[str, int], Bar],
     world: World = ALONE,
 ) -> list[Path]:
@@ -42,14 +45,22 @@ def sample_shards(
     number of processes changes no image.
 
     Args:
+        labels: classes or captions.
         seed: of the first image; each further image adds 1.
-        made_by: what else decides the images, such as the model's weights, as JSON holds it.
+        weights: the fingerprints of the model's (`hub.fingerprints`).
         world: the processes that share the work; every one of them calls this.
 
     Raises:
         VartkError: the folder holds something else, or samples of other settings.
     """
-    begun = {**made_by, "count": len(labels), "seed": seed, "sampling": plain(sampling)}
+    begun = {
+        "weights": dict(weights),
+        "count": len(labels),
+        "labels": hashlib.sha256(json.dumps(list(labels)).encode()).hexdigest(),
+        "seed": seed,
+        "sampling": plain(sampling),
+        "versions": {"vartk": __version__, "torch": str(torch.__version__)},
+    }
     if world.leads:
         _begin(folder, begun)
     world.wait()
@@ -69,7 +80,7 @@ def sample_shards(
         with whole_file(paths[start]) as aside, aside.open("wb") as file:
             np.savez(file, np.concatenate(images), np.array(rows))
         done += len(rows)
-    world.wait()
+    world.wait()  # until the others have written theirs
     return list(paths.values())
 
 

@@ -66,3 +66,19 @@ def test_a_narrow_terminal_cuts_only_the_details(terminal):
     line = [line for line in terminal.getvalue().splitlines() if "transformer" in line][-1]
     assert all(text in line for text in ("2/2 transformer", "150/300", "loss 1.235", "…"))
     assert "img/s" not in line
+
+
+def test_a_log_says_how_much_time_is_left(capsys, monkeypatch):
+    """After half a minute, at the speed since the first step: what was there before took no time."""
+    clock = iter([0, 0, 70, 140, 190])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    with bars() as add_bar:
+        bar = add_bar("sample", 1000)
+        for done in (500, 570, 640, 990):
+            bar.update(done, "scale 1/3")
+    assert capsys.readouterr().err.splitlines() == [
+        "sample 500/1000 scale 1/3",
+        "sample 570/1000 scale 1/3, 0:07:10 left",
+        "sample 640/1000 scale 1/3, 0:06:00 left",
+        "sample 990/1000 scale 1/3",
+    ]

@@ -120,7 +120,7 @@ def test_copies_of_training_images_are_found(evaluate, photos, tmp_path, monkeyp
     def stealing(model, labels, seeds, *others):
         return SimpleNamespace(images=stolen[torch.tensor(seeds) % 3])
 
-    monkeypatch.setattr("vartk.evaluation.evaluation.sample_batch", stealing)
+    monkeypatch.setattr("vartk.tasks.shards.sample_batch", stealing)
     made = evaluate("--out", tmp_path / "out")
     for space in ("features", "pixels"):
         assert made["neighbours"][space]["near_copies"] == 1

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -21,15 +20,15 @@ from ...config import EvalConfig, leaves, parse_overrides, plain
 from ...engine.build import grid
 from ...engine.data import Images
 from ...engine.device import as_device
-from ...engine.folder import TOKENIZER, TRANSFORMER, fingerprint
+from ...engine.distributed import ALONE, World
 from ...engine.inference.precision import precision
 from ...engine.model import Model
 from ...engine.recipes import open_datasets
-from ...hub import find_model, load
+from ...hub import find_model, fingerprints, load
 from ...tasks.sample import Bar
-from ...tasks.shards import sample_shards
 from ..data import KEYS, UNSAID, data_config
-from ..pictures import Archive, Pictures, Split, open_pictures
+from ..pictures import Pictures, Split, open_pictures
+from ..samples import sampled
 from ..sets import set_distances, vector_kinds
 from .looking import Look
 from .protocols import FREE, PUBLISHED, find_protocol
@@ -75,12 +74,16 @@ class Options:
 class Plan:
     """A comparison with a reference that can run.
 
+    Args:
+        note: shows what there is to say.
+        world: the processes that share the sampling; each of them makes a plan.
+
     Raises:
         VartkError: the images, the reference, a setting or a metric is unknown, or cannot be used here.
     """
 
-    def __init__(self, options: Options, note: Callable[[str], None]) -> None:
-        self.options, self.note = options, note
+    def __init__(self, options: Options, note: Callable[[str], None], world: World = ALONE) -> None:
+        self.options, self.note, self.world = options, note, world
         settings = dict(parse_overrides(options.overrides).values)
         chosen = {key: settings.pop(key) for key in KEYS if key in settings}
         typed = "metrics" in chosen
@@ -108,8 +111,10 @@ class Plan:
         self.reference = self._reference(named=named)
         self.metrics = self._metrics(typed=typed)
 
-    def carry_out(self, add_bar: Callable[[str, int], Bar]) -> dict[str, Any]:
+    def carry_out(self, add_bar: Callable[[str, int], Bar]) -> dict[str, Any] | None:
         """Return the numbers and how they were made, ready for JSON.
+
+        Processes that do not lead help to sample, and return None.
 
         Raises:
             VartkError: an image is damaged, a set is too small for a metric, or a vector is not finite.
@@ -117,10 +122,12 @@ class Plan:
         options = self.options
         device = as_device(options.device) if self.model is None else self.model.device
         look = Look(self.feature.to(device), device, self.kinds, self.batch, add_bar)
-        reference = self.reference.looked_at(look)
-        if options.save_reference is not None:
-            reference.save(options.save_reference, self.feature)
         with self._pictures(add_bar) as pictures:
+            if not self.world.leads:
+                return None
+            reference = self.reference.looked_at(look)
+            if options.save_reference is not None:
+                reference.save(options.save_reference, self.feature)
             found, sizes = look.at("images", pictures)
             counts = sorted(Counter(pictures.labels).values())
         numbers = set_distances(self.registry, self.metrics, found, reference.seen, reference.moments)
@@ -206,21 +213,17 @@ class Plan:
             return
         classes = len(self.model.classes)
         labels = [index * classes // self.count for index in range(self.count)]
-        with TemporaryDirectory() as temporary:
-            folder = options.samples or Path(temporary)
-            yield Archive(
-                sample_shards(
-                    self.model, labels, options.seed, self.sampling, folder, self._made_by(), add_bar
-                )
-            )
-
-    def _made_by(self) -> Mapping[str, Any]:
-        """Return what decides samples beside their settings."""
-        folder = find_model(self.options.images)
-        return {
-            "weights": {file: fingerprint(folder, file) for file in (TOKENIZER, TRANSFORMER)},
-            "versions": {"vartk": __version__, "torch": str(torch.__version__)},
-        }
+        with sampled(
+            self.model,
+            labels,
+            options.seed,
+            self.sampling,
+            options.samples,
+            fingerprints(options.images),
+            add_bar,
+            self.world,
+        ) as archive:
+            yield archive
 
 
 def _batch(images: str, settings: Mapping[str, Any], config: EvalConfig) -> int:

@@ -48,15 +48,17 @@ class Archive:
     def batches(self, size: int) -> Iterator[torch.Tensor]:
         """Yield all images as [B, 3, H, W] in 8 bits, at most `size` at once."""
         for path in self._paths:
-            with _images(path) as (file, (count, *shape)):
-                for start in range(0, count, size):
-                    rows = min(size, count - start)
-                    wanted = rows * int(np.prod(shape))
-                    content = file.read(wanted)
-                    if len(content) < wanted:
-                        raise VartkError(f"{path} is cut off after {start} of {count} images")
-                    pixels = np.frombuffer(bytearray(content), np.uint8).reshape(rows, *shape)
-                    yield torch.from_numpy(pixels).permute(0, 3, 1, 2)
+            yield from _batches(path, size)
+
+    def picked(self, rows: Sequence[int]) -> torch.Tensor:
+        """Return some images [N, 3, H, W] in 8 bits, in the order of their indices in `rows`."""
+        found, first = {}, 0
+        for path, count in zip(self._paths, self._counts, strict=True):
+            if wanted := [row for row in rows if first <= row < first + count]:
+                (images,) = _batches(path, count)
+                found |= {row: images[row - first] for row in wanted}
+            first += count
+        return torch.stack([found[row] for row in rows])
 
 
 def arrays(path: Path) -> list[str]:
@@ -72,6 +74,19 @@ def readable(path: Path) -> Iterator[None]:
         yield
     except (OSError, zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError) as error:
         raise VartkError(f"{path} is damaged or is no npz file: {error}") from error
+
+
+def _batches(path: Path, size: int) -> Iterator[torch.Tensor]:
+    """Yield the images of a file as [B, 3, H, W], at most `size` at once."""
+    with _images(path) as (file, (count, *shape)):
+        for start in range(0, count, size):
+            rows = min(size, count - start)
+            wanted = rows * int(np.prod(shape))
+            content = file.read(wanted)
+            if len(content) < wanted:
+                raise VartkError(f"{path} is cut off after {start} of {count} images")
+            pixels = np.frombuffer(bytearray(content), np.uint8).reshape(rows, *shape)
+            yield torch.from_numpy(pixels).permute(0, 3, 1, 2)
 
 
 @contextmanager

@@ -106,7 +106,7 @@ def test_what_cannot_be_compared(refused, model_folder, tokenizer_folder, photos
         return refused("eval", *words, f"feature={eyes}")
 
     assert f"{photos} holds images; name what to compare them with: --reference" in message(photos)
-    assert "--samples needs --reference or --protocol" in message(model_folder, "--samples", tmp_path / "s")
+    assert "--save-reference needs --reference" in message(model_folder, "--save-reference", tmp_path / "s")
     assert "holds finished images and samples nothing; drop guidance.scale" in message(
         photos, "--reference", photos, "guidance.scale=2"
     )

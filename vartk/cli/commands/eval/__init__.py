@@ -54,8 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--samples",
         type=Path,
         metavar="DIR",
-        help="with --reference: keep the samples in this folder; the same command continues a run that was "
-        "stopped",
+        help="keep the samples in this folder; the same command continues a run that was stopped",
     )
     parser.add_argument(
         "--count",
@@ -100,9 +99,8 @@ def run(arguments: argparse.Namespace) -> int:
     finished = local_model(arguments.images) is None and against.finished(Path(arguments.images))
     if arguments.reference is not None or arguments.protocol is not None:
         return against.run(arguments, finished=finished)
-    for option in ("save_reference", "samples"):
-        if getattr(arguments, option) is not None:
-            raise VartkError(f"--{option.replace('_', '-')} needs --reference or --protocol")
+    if arguments.save_reference is not None:
+        raise VartkError("--save-reference needs --reference or --protocol")
     if finished:
         raise VartkError(
             f"{arguments.images} holds images; name what to compare them with: --reference FOLDER, FILE.npz, "

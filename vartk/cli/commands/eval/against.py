@@ -16,6 +16,8 @@ def finished(path: Path) -> bool:
 
 def run(arguments: argparse.Namespace, *, finished: bool) -> int:
     """Compare, print the numbers, and write the report."""
+    from ....engine.device import as_device
+    from ....engine.distributed import processes
     from ....evaluation.against import Options, Plan, table, verdict, write_report
     from ....files import refuse_existing
     from ...progress import bars
@@ -26,9 +28,11 @@ def run(arguments: argparse.Namespace, *, finished: bool) -> int:
     typed = {
         field.name: getattr(arguments, field.name) for field in fields(Options) if field.name != "finished"
     }
-    plan = Plan(Options(finished=finished, **typed), terminal.note)
-    with bars() as add_bar:
-        result = plan.carry_out(add_bar)
+    with processes(as_device(arguments.device)) as (world, device), bars() as add_bar:
+        options = Options(**{**typed, "finished": finished, "device": str(device)})
+        result = Plan(options, terminal.note, world).carry_out(add_bar)
+    if result is None:  # the first process goes on
+        return 0
     if arguments.out is not None:
         write_report(result, arguments.out)
         terminal.note(f"report: {arguments.out / 'report.md'}")

@@ -14,14 +14,20 @@ def run(arguments: argparse.Namespace) -> int:
     from ....components import plugins
     from ....config import leaves, parse_overrides
     from ....engine.recipes import open_datasets
+    from ....environment import launched_rank
     from ....evaluation import Evaluation, Protocol, data_config, tables, vector_kinds, write_evaluation
     from ....evaluation.against.plan import SAMPLES
     from ....evaluation.data import KEYS, UNSAID
     from ....evaluation.report import JUDGE_WAS_LOSS
     from ....files import refuse_existing
-    from ....hub import find_model, load
+    from ....hub import find_model, fingerprints, load
     from ...progress import bars
 
+    if launched_rank() is not None:
+        raise VartkError(
+            "torchrun divides the samples of `vartk eval MODEL --reference R`; without --reference, start "
+            "vartk by itself"
+        )
     if arguments.out is not None:
         refuse_existing(arguments.out)
     settings = dict(parse_overrides(arguments.overrides).values)
@@ -47,7 +53,13 @@ def run(arguments: argparse.Namespace) -> int:
     if flattered:
         terminal.note(JUDGE_WAS_LOSS)
     protocol = Protocol(
-        arguments.count or SAMPLES, arguments.references, arguments.seed, sampling, config.metrics
+        arguments.count or SAMPLES,
+        arguments.references,
+        arguments.seed,
+        sampling,
+        config.metrics,
+        fingerprints(arguments.images),
+        arguments.samples,
     )
     with bars() as add_bar:
         datasets = open_datasets(config, terminal.note, splits)
