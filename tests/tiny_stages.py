@@ -1,7 +1,8 @@
-"""Both stages of training in miniature, without randomness beside the seed's."""
+"""Both stages of training in miniature, without randomness beside the seed's, and one that fits a line."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import torch
 from tiny import tiny_config, tiny_model
 
 from vartk.components import plugins
+from vartk.config import StageConfig
+from vartk.engine.distributed import ALONE
 from vartk.engine.recipes import open_datasets
 from vartk.engine.tokens import Tokens
 from vartk.engine.training import TokenizerStage, TransformerStage
@@ -31,3 +34,36 @@ def transformer_stage(images: Path, **settings: Any) -> TransformerStage:
     codes = torch.randint(24, (9, 21), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     tokens = Tokens(codes, torch.arange(9) % 3, [])
     return TransformerStage(config, model, {"train": tokens, "validation": tokens}, plugins().registry)
+
+
+class Line:
+    """A stage that fits w x to 0 where w starts at 1: the loss is (w x)^2 / 2, its gradient w x^2."""
+
+    name = "tokenizer"
+    parallel = "ddp"
+    opponent = None
+
+    def __init__(self, batches: Sequence[float], **settings: Any) -> None:
+        self.train = StageConfig(steps=len(batches), batch=1, warmup=0, weight_decay=0, **settings)
+        self.module = torch.nn.Linear(1, 1, bias=False)
+        torch.nn.init.ones_(self.module.weight)
+        self._batches = [torch.tensor([[float(x)]]) for x in batches]
+
+    @property
+    def weight(self):
+        return self.module.weight.item()
+
+    def batches(self, start, device, world=ALONE):
+        return iter(self._batches[start:])
+
+    def loss(self, module, batch):
+        return module(batch).square().mean() / 2, {}
+
+    def validate(self, module, device):
+        return {}
+
+    def preview(self, module, device):
+        return torch.zeros(3, 4, 4)
+
+    def export(self, weights, folder):
+        pass

@@ -79,7 +79,7 @@ class Toolkit:
             module.requires_grad_(True)
         trainer = Trainer(TransformerStage(config, self.model, {}, plugins().registry), self.device)
         data = self.size.codes(batch, self.device), self.size.labels(batch, self.device)
-        return lambda: trainer.update(1, data)["loss"]
+        return lambda: trainer.update(1, data).values["loss"]
 
 
 def _config(size: Size, depth: int) -> Config:

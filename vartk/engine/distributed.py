@@ -59,11 +59,11 @@ class World:
         dist.gather_object(value, values)
         return values or []
 
-    def largest(self, value: int, device: torch.device) -> int:
-        """Return the largest value that a process has."""
+    def largest(self, value: int) -> int:
+        """Return the largest value that a process has; no GPU has a part in it, so none is waited for."""
         if self.size == 1:
             return value
-        everyones = torch.tensor(value, device=device)
+        everyones = torch.tensor(value)
         dist.all_reduce(everyones, dist.ReduceOp.MAX)
         return int(everyones)
 
@@ -96,7 +96,8 @@ def processes(device: torch.device) -> Iterator[tuple[World, torch.device]]:
     if dist.is_initialized():
         yield World(dist.get_rank(), dist.get_world_size()), device
         return
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+    # tensors on the CPU go through gloo, beside those of GPUs
+    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
     try:
         with warnings.catch_warnings():
             # not every scale uses every weight, so that DDP has to look, and finds in vain where it does

@@ -80,8 +80,9 @@ def duel(**settings):
     return adversary
 
 
-def learn(adversary):
-    return adversary.update(torch.amp.GradScaler("cpu", enabled=False), contextlib.nullcontext)
+def learn(adversary, finite=True):
+    scaler = torch.amp.GradScaler("cpu", enabled=False)
+    return adversary.update(scaler, contextlib.nullcontext, torch.tensor(finite))
 
 
 def test_the_hinge_loss_by_hand():
@@ -190,7 +191,7 @@ def test_a_step_runs_the_tokenizer_once_for_each_part(images):
     one.module.register_forward_hook(lambda *args: calls.append(1))
     trainer = Trainer(one, CPU)
     before = {name: tensor.clone() for name, tensor in one.opponent.module.state_dict().items()}
-    values = trainer.update(1, next(one.batches(0, CPU)))
+    values = trainer.update(1, next(one.batches(0, CPU))).values
     assert len(calls) == 2
     assert {"adversarial", "adversarial_weight", "discriminator"} < values.keys()
     after = one.opponent.module.state_dict()
@@ -210,7 +211,7 @@ def test_accumulation_adds_up_its_gradients(images):
         trainer.module.eval()
         one.opponent.module.eval()  # the norm of its weights is estimated anew in every pass
         batch = next(one.batches(0, CPU))[:4].repeat(2, 1, 1, 1)
-        values = trainer.update(1, batch)
+        values = trainer.update(1, batch).values
         return values, {name: p.grad for name, p in one.opponent.module.named_parameters()}
 
     (whole, gradients), (parts, added) = stepped(1), stepped(2)

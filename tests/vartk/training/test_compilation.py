@@ -69,7 +69,7 @@ def test_compiled_training_is_the_same(images, make):
     found = []
     for compile in (False, True):
         trainer = Trainer(make(images, compile=compile), CPU)
-        values = trainer.update(1, next(iter(trainer.stage.batches(0, CPU))))
+        values = trainer.update(1, next(iter(trainer.stage.batches(0, CPU)))).values
         gradients = {n: p.grad.clone() for n, p in trainer.module.named_parameters() if p.grad is not None}
         found.append((values, gradients, copy.deepcopy(trainer.module.state_dict())))
     (plain, gradients, weights), (compiled, same, compiled_weights) = found

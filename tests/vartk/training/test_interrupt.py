@@ -2,27 +2,24 @@ import os
 import signal
 
 import pytest
-import torch
 
 from vartk.engine.distributed import World
 from vartk.engine.training.interrupt import stop_requests
-
-CPU = torch.device("cpu")
 
 
 class Interrupted(World):
     """Processes that are told to stop while they ask each other, as they mostly are: there they wait."""
 
-    def largest(self, value, device):
+    def largest(self, value):
         os.kill(os.getpid(), signal.SIGTERM)
         return value
 
 
 def test_a_signal_during_the_exchange_counts_at_the_next_one():
     with stop_requests() as stop:
-        stop.share(Interrupted(), CPU)
+        stop.share(Interrupted())
         assert not stop  # the others have not heard of it
-        stop.share(World(), CPU)
+        stop.share(World())
         assert stop
         with pytest.raises(SystemExit) as ended:
             stop.obey()
@@ -31,5 +28,5 @@ def test_a_signal_during_the_exchange_counts_at_the_next_one():
 
 def test_without_a_signal_nothing_stops():
     with stop_requests() as stop:
-        stop.share(World(), CPU)
+        stop.share(World())
         assert not stop

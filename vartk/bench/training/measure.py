@@ -76,7 +76,7 @@ class Runner:
     def step(self) -> dict[str, Any]:
         """Do one step of training, and return its numbers."""
         codes = self.encoded() if self.row.encodes else self.codes
-        return self.trainer.update(1, (codes, self.conditions))
+        return self.trainer.update(1, (codes, self.conditions)).values
 
     def numbers(self) -> dict[str, float]:
         """Return the losses and the gradient's norm of a step in which nothing is dropped."""

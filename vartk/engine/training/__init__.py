@@ -1,6 +1,7 @@
 """Training: two stages, one loop."""
 
-from .loop import Reporter, train
+from .journal import Reporter
+from .loop import train
 from .run import Run
 from .stage import Stage
 from .tokenizer import TokenizerStage

@@ -18,7 +18,7 @@ from vartk_registry.modes import train_what_learns
 
 from ...config import NO_ADVERSARY, TokenizerTraining
 from ..distributed import ALONE, Parallel, World
-from .optim import learning_rate, make_state
+from .optim import learning_rate, make_state, step_if
 
 LARGEST_WEIGHT = 1e4
 """Where the adaptive weight ends, when the discriminator's gradient vanishes."""
@@ -67,7 +67,7 @@ class Adversary:
         train_what_learns(self.module)
         self.parallel = Parallel(self.module, "ddp", world, device)
         self._trained = [parameter for parameter in self.module.parameters() if parameter.requires_grad]
-        self.optimizer = torch.optim.Adam(self._trained, betas=self.config.betas)
+        self.optimizer = torch.optim.Adam(self._trained, betas=self.config.betas, fused=True)
         make_state(self.module, self.optimizer)
 
     def begin(self, step: int) -> None:
@@ -99,11 +99,17 @@ class Adversary:
         return self.config.adversarial_weight * weight * loss, numbers
 
     def update(
-        self, scaler: torch.amp.GradScaler, autocast: Callable[[], AbstractContextManager[Any]]
+        self,
+        scaler: torch.amp.GradScaler,
+        autocast: Callable[[], AbstractContextManager[Any]],
+        finite: torch.Tensor,
     ) -> dict[str, torch.Tensor]:
         """Learn from the images and reconstructions of the step, and return numbers to report.
 
-        Where the gradient is not finite, the weights stay as they are.
+        If the gradient or the step is not finite, the weights stay as they are.
+
+        Args:
+            finite: a boolean on the device: whether the tokenizer's loss and gradient are finite.
         """
         if not self._seen:
             return {}
@@ -117,8 +123,7 @@ class Adversary:
             scaler.scale(losses[-1]).backward()
         scaler.unscale_(self.optimizer)
         norm = nn.utils.clip_grad_norm_(self._trained, self.config.clip or math.inf)
-        if norm.isfinite():
-            scaler.step(self.optimizer)
+        step_if(self.optimizer, finite & norm.isfinite())
         self._seen = []
         return {"discriminator": torch.stack(losses).sum().detach()}
 

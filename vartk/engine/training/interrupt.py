@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import torch
-
 from ..distributed import World
 
 
@@ -27,9 +25,9 @@ class StopRequest:
     def __bool__(self) -> bool:
         return self.agreed != 0
 
-    def share(self, world: World, device: torch.device) -> None:
+    def share(self, world: World) -> None:
         """Ask every process to stop if one was asked to."""
-        self.agreed = world.largest(self.received, device)
+        self.agreed = world.largest(self.received)
 
     def obey(self) -> None:
         """End the run as the signal would have: `KeyboardInterrupt`, or exit code 143 for SIGTERM."""

@@ -49,6 +49,17 @@ def make_state(module: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         state["step"].zero_()
 
 
+def step_if(optimizer: torch.optim.Optimizer, finite: torch.Tensor) -> None:
+    """Take the step of a fused optimizer if a boolean on its device is true; Python does not wait for it.
+
+    Otherwise weights, moments and the count of steps stay as they are.
+    """
+    # a gradient scaler tells a fused optimizer in this way
+    optimizer.found_inf = (~finite).float()  # type: ignore[attr-defined]
+    optimizer.step()
+    del optimizer.found_inf  # type: ignore[attr-defined]
+
+
 def set_rates(optimizer: torch.optim.Optimizer, step: int, config: StageConfig) -> float:
     """Set what the step after `step` steps takes: decays, and the learning rate, which is returned."""
     rate = peak(config) * learning_rate(step, config)

@@ -18,7 +18,8 @@ from ...config import StageConfig
 from ..distributed import ALONE, Parallel, World, gathered, shard
 from . import checkpoint
 from .compilation import compiles
-from .optim import build_optimizer, make_state, set_rates
+from .optim import build_optimizer, make_state, set_rates, step_if
+from .outcome import Outcome
 from .run import Run
 from .stage import Stage
 
@@ -27,7 +28,10 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 @dataclass(slots=True)
 class Skips:
-    """The steps whose loss or gradient was not finite: all of them, and those since the last good step."""
+    """The steps whose loss or gradient was not finite: all of them, and those since the last good step.
+
+    The training loop counts them, when it learns of them.
+    """
 
     total: int = 0
     in_a_row: int = 0
@@ -84,10 +88,11 @@ class Trainer:
         if world.rank:  # the weights were drawn alike; what is dropped must not be
             torch.manual_seed(self.config.seed + world.rank)
 
-    def update(self, step: int, batch: Any) -> dict[str, Any]:
-        """Do one step of training, and return its numbers by name: scalar tensors, and the rate.
+    def update(self, step: int, batch: Any) -> Outcome:
+        """Do one step of training, without waiting for the device.
 
-        Where the loss or its gradient is not finite, all that the optimizer moves stays; see `skips`.
+        If the loss or its gradient is not finite, all that the optimizers move stays. The average counts
+        this as a step in which the weights stayed.
         """
         rate = set_rates(self.optimizer, step - 1, self.config)
         self.optimizer.zero_grad(set_to_none=True)
@@ -97,16 +102,17 @@ class Trainer:
         self.scaler.unscale_(self.optimizer)
         norm = nn.utils.clip_grad_norm_(self.module.parameters(), self.config.clip or math.inf)
         norm = norm.full_tensor() if isinstance(norm, DTensor) else norm
-        finite = bool(values["loss"].isfinite() & norm.isfinite())
-        self.skips.count(not finite)
-        if finite:
-            self.scaler.step(self.optimizer)
-            if self.ema is not None:
-                self.ema.update(self.module, step=step)
-            if self.opponent is not None:
-                values |= self.world.mean(self.opponent.update(self.scaler, self._autocast))
+        finite = values["loss"].isfinite() & norm.isfinite()
+        if not self.parallel.sharded:
+            step_if(self.optimizer, finite)
+        elif finite:  # this waits: the fused kernel takes no such tensor beside shares of weights
+            self.optimizer.step()
+        if self.ema is not None:
+            self.ema.update(self.module, step=step)
+        if self.opponent is not None:
+            values |= self.world.mean(self.opponent.update(self.scaler, self._autocast, finite))
         self.scaler.update()
-        return {**values, "grad_norm": norm, "lr": rate}
+        return Outcome(step, {**values, "grad_norm": norm, "lr": rate}, finite)
 
     def evaluate(self, function: Callable[[nn.Module, torch.device], Any]) -> Any:
         """Call a function of the shown module, without disturbing training or its random numbers.
