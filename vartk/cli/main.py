@@ -31,6 +31,7 @@ COMMANDS = {
     "vary": "draw variations of a picture",
     "upscale": "enlarge a picture",
     "interpolate": "draw the images between two pictures or two classes",
+    "sweep": "sample the same seeds over a grid of settings and classes",
     "eval": "measure a model against real images",
     "compare": "compare sampling settings: caches, precisions, guidance",
     "calibrate": "measure the parameters of a cache strategy on a model",

@@ -13,11 +13,11 @@ from ..config import leaves
 from ..environment import environment
 from ..evaluation.report import set_name
 from ..files import whole_file
-from ..images import save_image
+from ..images import save_image, strip, strips
 from ..tables import Table, markdown_table
 from .comparison import Comparison
 from .files import file_name
-from .pictures import shown_rows, strip, strips
+from .pictures import shown_rows
 from .plot import pareto
 
 NONE = "-"
