@@ -1,11 +1,11 @@
-"""The multi-scale residual VQVAE of VAR (arXiv 2404.02905)."""
+"""Multi-scale residual tokenizers: those of VAR (arXiv 2404.02905) and Infinity (arXiv 2412.04431)."""
 
 from vartk_registry import ComponentSpec, hookimpl
 
 
 @hookimpl
 def vartk_components() -> list[ComponentSpec]:
-    """Offer the tokenizer `var_vqvae`."""
+    """Offer the tokenizers."""
     return [
         ComponentSpec(
             kind="tokenizer",
@@ -13,5 +13,12 @@ def vartk_components() -> list[ComponentSpec]:
             target="vartk_plugins.var_vqvae.tokenizer:MultiScaleVQVAE",
             config="vartk_plugins.var_vqvae.config:VQVAEConfig",
             summary="VAR's multi-scale residual VQVAE, of any depth and width",
-        )
+        ),
+        ComponentSpec(
+            kind="tokenizer",
+            name="bsq_vae",
+            target="vartk_plugins.var_vqvae.bsq:BitwiseVAE",
+            config="vartk_plugins.var_vqvae.config:BSQVAEConfig",
+            summary="Infinity's multi-scale residual autoencoder, made for the quantizer `bsq`",
+        ),
     ]

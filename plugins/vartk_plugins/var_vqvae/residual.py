@@ -1,0 +1,233 @@
+"""Multi-scale residual tokenizers: images to the codes of each scale and back (VAR, section 3.2).
+
+Legend: B batch, C latent channels, H and W the latent grid, h and w a scale's grid, n = h w.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from vartk_registry import VartkError
+from vartk_registry.interfaces import (
+    CodeSpace,
+    Grid,
+    Quantized,
+    Quantizer,
+    Schedule,
+    TokenizerOutput,
+)
+
+from .blocks import GROUPS
+from .coder import Decoder, Encoder
+from .dropout import draw_kept, refilled
+
+ALL = slice(None)
+"""The images that keep a scale where all do."""
+
+
+class ResidualTokenizer(nn.Module, ABC):
+    """A convolutional autoencoder whose latent is approximated scale by scale, coarse to fine.
+
+    Each scale quantises what is left of the latent at its own grid; its vectors, brought to the latent's
+    grid by `_spread`, are added to the reconstruction f_hat. Quantisation is computed in float32, autocast
+    or not.
+
+    Args:
+        channels, multipliers: the width of level i is channels * multipliers[i].
+        blocks, latent, dropout, attention, scale_dropout, scale_keep: see `VQVAEConfig`.
+        convolved: whether a 3x3 convolution of the latent stands on either side of the quantizer.
+        quantizer: makes the quantizer for vectors of a width.
+
+    Raises:
+        VartkError: a width that is not a multiple of 32.
+    """
+
+    def __init__(
+        self,
+        *,
+        channels: int,
+        multipliers: Sequence[int],
+        blocks: int,
+        latent: int,
+        dropout: float,
+        attention: bool,
+        scale_dropout: float,
+        scale_keep: int,
+        convolved: bool,
+        quantizer: Callable[[int], Quantizer],
+    ) -> None:
+        super().__init__()
+        widths = _checked_widths(channels, multipliers)
+        self.channels = latent
+        self.stride = 2 ** (len(widths) - 1)
+        sizes = {"blocks": blocks, "latent": latent, "dropout": dropout, "attention": attention}
+        self.encoder = Encoder(widths, stem=channels, **sizes)
+        self.decoder = Decoder(widths, **sizes)
+        self.quant_conv, self.post_quant_conv = (
+            nn.Conv2d(latent, latent, kernel_size=3, padding=1) if convolved else nn.Identity()
+            for _ in range(2)
+        )
+        self.quantizer = quantizer(latent)
+        self.scale_dropout = scale_dropout
+        self.scale_keep = scale_keep
+
+    @property
+    def space(self) -> CodeSpace:
+        """What one code is: the quantizer's."""
+        return self.quantizer.space
+
+    def latent_grid(self, image_size: Grid) -> Grid:
+        """Return the latent grid of an image size (h, w).
+
+        Raises:
+            VartkError: a side that is not a multiple of 2^(levels - 1).
+        """
+        h, w = image_size
+        if h % self.stride or w % self.stride or not h or not w:
+            near_h, near_w = (max(1, round(side / self.stride)) * self.stride for side in (h, w))
+            raise VartkError(
+                f"an image of {h}x{w} pixels does not fit this tokenizer, whose sides must be "
+                f"multiples of {self.stride}; the nearest size is {near_h}x{near_w}"
+            )
+        return h // self.stride, w // self.stride
+
+    def forward(self, images: torch.Tensor, schedule: Schedule) -> TokenizerOutput:
+        """Encode, quantise and decode images [B, 3, H, W] in [-1, 1].
+
+        The decoder's gradient passes straight through the last f_hat to the encoder. The loss "vq"
+        is the mean over scales of the quantizer's loss, for the f_hat reached, plus its penalty.
+
+        With `scale_dropout`, in training mode, some images lose their finest scales: these add nothing to
+        f_hat, teach the quantizer nothing and have codes 0, which stand for nothing. The quantizer's loss
+        at a scale is that of the images which kept it.
+
+        Raises:
+            VartkError: an image size that does not fit; too few scales for `scale_keep`.
+        """
+        features = self.features(images)
+        kept = self._draw_kept(features, schedule)
+        scales, f_hats = self._quantize(features, schedule, kept)
+        losses = [
+            self.quantizer.loss(features[rows], f_hat[rows]) + scale.penalty
+            for scale, f_hat, rows in zip(scales, f_hats, kept, strict=True)
+            if len(f_hat[rows])
+        ]
+        straight = features + (f_hats[-1] - features).detach()
+        return TokenizerOutput(
+            images=self._decoded(straight),
+            codes=[scale.codes for scale in scales],
+            losses={"vq": torch.stack(losses).mean()},
+        )
+
+    @torch.no_grad()
+    def encode(self, images: torch.Tensor, schedule: Schedule) -> list[torch.Tensor]:
+        """Return the codes of images [B, 3, H, W] in [-1, 1], each scale's [B, n, *space.shape].
+
+        Raises:
+            VartkError: an image size that does not fit the tokenizer or the schedule.
+        """
+        scales, _ = self._quantize(self.features(images), schedule, [ALL] * len(schedule))
+        return [scale.codes for scale in scales]
+
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the latent map [B, channels, H, W] of images, before quantisation, in float32."""
+        self.latent_grid(images.shape[-2:])
+        return self.quant_conv(self.encoder(images)).float()
+
+    def embed(self, codes: torch.Tensor) -> torch.Tensor:
+        """Return the vectors [..., channels] that codes [..., *space.shape] stand for."""
+        return self.quantizer.embed(codes)
+
+    def mix(self, weights: torch.Tensor) -> torch.Tensor:
+        """Return the mean vector [..., channels] under weights [..., *space.shape, classes]."""
+        return self.quantizer.mix(weights)
+
+    def accumulate(
+        self, f_hat: torch.Tensor | None, vectors: torch.Tensor, step: int, schedule: Schedule
+    ) -> torch.Tensor:
+        """Return f_hat plus a scale's vectors [B, n, channels]; f_hat is None at the first."""
+        with torch.autocast(vectors.device.type, enabled=False):
+            h_BCHW = self._spread(vectors.float(), step, schedule)
+        return h_BCHW if f_hat is None else f_hat + h_BCHW
+
+    def next_input(self, f_hat: torch.Tensor, step: int, schedule: Schedule) -> torch.Tensor:
+        """Return f_hat on the grid of scale `step`, as [B, n, channels]."""
+        return tokens(f_hat, schedule.grids[step])
+
+    @torch.no_grad()
+    def code(self, rest: torch.Tensor, step: int, schedule: Schedule) -> torch.Tensor:
+        """Return the codes [B, n, *space.shape] of what is left of a latent, at a scale's grid."""
+        with torch.autocast(rest.device.type, enabled=False):
+            return self.quantizer(tokens(rest.float(), schedule.grids[step])).codes
+
+    def decode(self, f_hat: torch.Tensor) -> torch.Tensor:
+        """Return the images [B, 3, H, W], clamped to [-1, 1], of an accumulated latent."""
+        return self._decoded(f_hat).clamp(-1, 1)
+
+    def _decoded(self, f_hat: torch.Tensor) -> torch.Tensor:
+        return self.decoder(self.post_quant_conv(f_hat)).float()
+
+    def _draw_kept(self, features: torch.Tensor, schedule: Schedule) -> Sequence[torch.Tensor | slice]:
+        """Return which images keep each scale."""
+        if not (self.training and self.scale_dropout):
+            return [ALL] * len(schedule)
+        share, keep = self.scale_dropout, self.scale_keep
+        return draw_kept(len(features), len(schedule), share=share, keep=keep, device=features.device)
+
+    def _quantize(
+        self, features: torch.Tensor, schedule: Schedule, kept: Sequence[torch.Tensor | slice]
+    ) -> tuple[list[Quantized], list[torch.Tensor]]:
+        """Return what each scale was quantised to, and f_hat after each scale."""
+        if tuple(features.shape[-2:]) != schedule.latent:
+            h, w = features.shape[-2:]
+            raise VartkError(
+                f"images of {h * self.stride}x{w * self.stride} pixels have the latent grid "
+                f"{h}x{w}, but the schedule ({schedule}) ends with another; end it with {h}x{w}"
+            )
+        scales, f_hats = [], []
+        f_hat = torch.zeros_like(features)
+        rest = features  # a quantizer passes the gradient of its penalty alone
+        with torch.autocast(features.device.type, enabled=False):
+            for step, (grid, rows) in enumerate(zip(schedule.grids, kept, strict=True)):
+                scale = self.quantizer(tokens(rest[rows], grid))
+                h_BCHW = self._spread(scale.vectors, step, schedule)
+                if isinstance(rows, torch.Tensor):
+                    scale = replace(scale, codes=refilled(scale.codes, rows))
+                    h_BCHW = refilled(h_BCHW, rows)
+                scales.append(scale)
+                f_hat = f_hat + h_BCHW
+                rest = rest - h_BCHW.detach()
+                f_hats.append(f_hat)
+        return scales, f_hats
+
+    @abstractmethod
+    def _spread(self, vectors_BnC: torch.Tensor, step: int, schedule: Schedule) -> torch.Tensor:
+        """Return what a scale's vectors add to the reconstruction."""
+
+
+def tokens(map_BCHW: torch.Tensor, grid: Grid, mode: str = "area") -> torch.Tensor:
+    """Return a map resized to a grid (h, w), by default its means over the cells, as [B, n, C]."""
+    if tuple(map_BCHW.shape[-2:]) != grid:
+        map_BCHW = F.interpolate(map_BCHW, size=grid, mode=mode)
+    return map_BCHW.flatten(2).transpose(1, 2)
+
+
+def _checked_widths(channels: int, multipliers: Sequence[int]) -> list[int]:
+    widths = [channels * multiplier for multiplier in multipliers]
+    if not widths:
+        raise VartkError("multipliers is empty; give one width a level, such as [1,1,2,2,4]")
+    for width in (channels, *widths):
+        if width < 1 or width % GROUPS:
+            near = max(1, round(channels / GROUPS)) * GROUPS
+            raise VartkError(
+                f"channels={channels} with multipliers={list(multipliers)} gives a width of "
+                f"{width}, which the {GROUPS} groups of GroupNorm do not divide; try "
+                f"channels={near} and multipliers of at least 1"
+            )
+    return widths
