@@ -57,9 +57,10 @@ class MaskSpec:
 
     @classmethod
     def scale_causal(cls, schedule: Schedule, context: int | None = None) -> MaskSpec:
-        """A token sees its own scale and all coarser ones, as in VAR's training (paper, fig. 4).
+        """A token sees its own step and all before it: in VAR's training its scale and all coarser ones
+        (paper, fig. 4), in raster order itself and all tokens before it (`is_causal`).
 
-        With `context` it sees its own scale and that many before it: 0 makes the mask block-diagonal.
+        With `context` it sees its own step and that many before it: 0 makes the mask block-diagonal.
         """
         spans = schedule.spans
         first = [0 if context is None else max(0, step - context) for step in range(len(spans))]
@@ -68,7 +69,7 @@ class MaskSpec:
 
     @classmethod
     def step(cls, schedule: Schedule, step: int) -> MaskSpec:
-        """The rows of `scale_causal` that belong to one scale: a cached step of sampling."""
+        """The rows of `scale_causal` that belong to one step of sampling, with a cache."""
         return cls.full(schedule.sizes[step], schedule.spans[step][1])
 
     @classmethod
@@ -100,6 +101,13 @@ class MaskSpec:
     def is_full(self) -> bool:
         """Whether every query sees every key, so that no mask is needed."""
         return all(spans == ((0, self.kv_len),) for spans in self.kv_spans)
+
+    @property
+    def is_causal(self) -> bool:
+        """Whether query i sees the keys 0 to i and no others, which most kernels have a flag for."""
+        return self.q_lens == (1,) * self.kv_len and all(
+            spans == ((0, stop),) for stop, spans in enumerate(self.kv_spans, start=1)
+        )
 
     def segments(self) -> Iterator[tuple[slice, tuple[Span, ...]]]:
         """Yield each segment that has queries as a slice of them, with its key intervals."""

@@ -11,6 +11,7 @@ from vartk_registry.testing import TOLERANCES, check_attention
 MASKS = {
     "full": MaskSpec.full(3, 8),
     "full, of two segments": MaskSpec((2, 3), (((0, 6),), ((0, 6),)), 6),
+    "causal": MaskSpec.scale_causal(Schedule(((2, 3),), raster=True)),
     "scale-causal": MaskSpec.scale_causal(Schedule.of([1, 2, 3])),
     "scale-causal, not square": MaskSpec.scale_causal(Schedule.of([1, (1, 3), (3, 2)])),
     "prefixed": MaskSpec.scale_causal(Schedule.of([1, 2])).prefixed(3),
@@ -156,6 +157,7 @@ class SdpaCalls(TorchFunctionMode):
 @pytest.mark.parametrize(
     ("mask", "lengths"),
     [
+        ("causal", [(6, 6)]),
         ("scale-causal", [(1, 1), (4, 5), (9, 14)]),
         ("gaps", [(2, 3), (3, 4)]),
         ("full, of two segments", [(5, 6)]),

@@ -15,6 +15,7 @@ from vartk_registry.testing import dense_attend
 SCHEDULE = Schedule.of([1, (2, 1), 3])
 MASKS = {
     "full": MaskSpec.full(3, 8),
+    "causal": MaskSpec.scale_causal(Schedule(((2, 3),), raster=True)),
     "full, of two segments": MaskSpec((2, 3), (((0, 6),), ((0, 6),)), 6),
     "scale-causal": MaskSpec.scale_causal(SCHEDULE),
     "prefixed": MaskSpec.scale_causal(SCHEDULE).prefixed(3),
@@ -104,15 +105,17 @@ def test_the_sequences_give_attention_and_its_gradients(mask):
         torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-5)
 
 
-def dense(q, k, v, scale):
-    return dense_attend(q, k, v, mask=MaskSpec.full(q.shape[1], k.shape[1]), scale=scale)
+def dense(q, k, v, scale, causal=False):
+    full = MaskSpec.full(q.shape[1], k.shape[1])
+    mask = MaskSpec.scale_causal(Schedule(((1, q.shape[1]),), raster=True)) if causal else full
+    return dense_attend(q, k, v, mask=mask, scale=scale)
 
 
 class Generation2:
     """The arguments of its functions in their order, on the CPU; dropout only makes the output smaller."""
 
     def flash_attn_func(q, k, v, dropout_p=0.0, softmax_scale=None, causal=False):
-        return dense(q, k, v, softmax_scale) * (1 - dropout_p)
+        return dense(q, k, v, softmax_scale, causal) * (1 - dropout_p)
 
     def flash_attn_varlen_func(
         q,
@@ -144,7 +147,7 @@ class Generation3:
     """It takes no dropout."""
 
     def flash_attn_func(q, k, v, softmax_scale=None, causal=False):
-        return Generation2.flash_attn_func(q, k, v, softmax_scale=softmax_scale)
+        return Generation2.flash_attn_func(q, k, v, softmax_scale=softmax_scale, causal=causal)
 
     def flash_attn_varlen_func(
         q,
@@ -167,7 +170,7 @@ class Generation4:
     """It returns the logarithms of the sums as well, or None in their place."""
 
     def flash_attn_func(q, k, v, softmax_scale=None, causal=False):
-        return Generation3.flash_attn_func(q, k, v, softmax_scale), None
+        return Generation3.flash_attn_func(q, k, v, softmax_scale, causal), None
 
     def flash_attn_varlen_func(*inputs, page_table=None, **settings):
         return Generation3.flash_attn_varlen_func(*inputs, **settings), None
@@ -176,7 +179,7 @@ class Generation4:
 @masks
 @pytest.mark.parametrize("kernels", [Generation2, Generation3, Generation4])
 def test_it_calls_every_generation_rightly(kernels, mask):
-    plan = Plan(kernels, None if mask.is_full else packed(mask, "cpu"))
+    plan = Plan.of(kernels, mask, "cpu")
     generator = torch.Generator().manual_seed(0)
     lengths = mask.q_len, mask.kv_len, mask.kv_len
     q, k, v = (torch.randn(2, n, 2, 4, generator=generator) for n in lengths)

@@ -94,6 +94,25 @@ def test_custom_names_the_entry_that_is_wrong(grids, message):
         registry.build("schedule", "custom", {"grids": grids})
 
 
-@pytest.mark.parametrize("name", ["powers-of-four", "geometric", "linear"])
+def test_raster_is_a_token_a_step():
+    made = schedule("raster", (2, 3))
+    assert (len(made), made.sizes, made.shapes) == (6, (1,) * 6, ((1, 1),) * 6)
+    assert made.spans == ((0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (5, 6))
+    assert (made.latent, made.total, made.levels) == ((2, 3), 6, [0] * 6)
+    assert made.scales == Schedule(((2, 3),))
+    assert str(made) == "2x3 in raster order"
+
+
+def test_raster_takes_the_tokens_of_several_scales_one_after_another():
+    made = schedule("raster", (2, 2), grids=[1, 2])
+    assert (len(made), made.levels, made.scales.sizes) == (5, [0, 1, 1, 1, 1], (1, 4))
+
+
+def test_raster_names_the_entry_that_is_wrong():
+    with pytest.raises(VartkError, match=r"schedule 'raster': grids\[1\] is 1x1, smaller than the 2x2"):
+        registry.build("schedule", "raster", {"grids": [2, 1]})
+
+
+@pytest.mark.parametrize("name", ["powers-of-four", "geometric", "linear", "raster"])
 def test_schedules_conform(name):
     check_schedule(registry.build("schedule", name, {}), (6, 10))

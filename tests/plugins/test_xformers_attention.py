@@ -13,10 +13,15 @@ from vartk_registry.testing import dense_attend
 
 SCHEDULE = Schedule.of([1, (2, 1), 3])
 TWO = [MaskSpec.scale_causal(SCHEDULE), MaskSpec.scale_causal(Schedule.of([(1, 2), 3]))]
-WHOLE, TILED, GAPPY, CALLS = Form
+WHOLE, CAUSAL, TILED, GAPPY, CALLS = Form
 MASKS = {  # with the forms that express them, without gradients and with
     "full": (MaskSpec.full(3, 8), [WHOLE], [WHOLE]),
     "full, of two segments": (MaskSpec((2, 3), (((0, 6),), ((0, 6),)), 6), [WHOLE], [WHOLE]),
+    "causal": (
+        MaskSpec.scale_causal(Schedule(((2, 3),), raster=True)),
+        [CAUSAL, GAPPY, CALLS],
+        [CAUSAL, CALLS],
+    ),
     "scale-causal": (TWO[0], [GAPPY, CALLS], [CALLS]),
     "prefixed": (TWO[0].prefixed(3), [GAPPY, CALLS], [CALLS]),
     "gaps": (MaskSpec((2, 3), (((0, 1), (3, 5)), ((1, 2), (4, 7))), 7), [CALLS], [CALLS]),
@@ -73,7 +78,8 @@ def kernel(q, k, v, bias):
     """What the kernels compute, by the definition."""
     scores = torch.einsum("bshd,bthd->bhst", q, k) * 0.7
     if bias is not None:
-        assert len(q) == 1  # which its block-diagonal biases demand
+        # which its block-diagonal biases demand
+        assert len(q) == 1 or type(bias).__name__ == "LowerTriangularMask"
         scores = scores + bias.materialize(scores.shape)
     return torch.einsum("bhst,bthd->bshd", scores.softmax(-1), v)
 

@@ -34,6 +34,25 @@ def test_scale_causal_compares_the_levels_of_tokens():
     assert torch.equal(MaskSpec.scale_causal(schedule).dense(), levels[:, None] >= levels)
 
 
+def test_raster_order_is_causal():
+    mask = MaskSpec.scale_causal(Schedule(((1, 3),), raster=True))
+    assert dense(mask) == [[1, 0, 0], [1, 1, 0], [1, 1, 1]]
+    assert mask.is_causal
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        MaskSpec.scale_causal(SCHEDULE),
+        MaskSpec.scale_causal(Schedule(((1, 3),), raster=True), context=1),
+        MaskSpec.scale_causal(Schedule(((1, 3),), raster=True)).prefixed(1),
+        MaskSpec.full(3, 3),
+    ],
+)
+def test_other_masks_are_not_causal(mask):
+    assert not mask.is_causal
+
+
 def test_step_is_the_rows_of_scale_causal_that_belong_to_a_scale():
     schedule = Schedule.of((1, 2, 3))
     whole = MaskSpec.scale_causal(schedule).dense()

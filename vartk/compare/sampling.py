@@ -11,6 +11,7 @@ import torch
 
 from ..bench.timing import finish
 from ..config import SamplingConfig
+from ..engine.codes import by_scale
 from ..engine.model import Model
 from ..images import to_uint8
 
@@ -74,7 +75,7 @@ def sample_timed(
     images = state.images
     finish(device)
     seconds = middle - start, time.perf_counter() - middle
-    return Batch(to_uint8(images).cpu(), [scale.cpu() for scale in codes], seconds, held)
+    return Batch(to_uint8(images).cpu(), by_scale(codes, state.schedule), seconds, held)
 
 
 def sample_once(

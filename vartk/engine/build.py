@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -38,6 +39,16 @@ def build_schedule(slot: Slot, latent: Grid, registry: Registry) -> Schedule:
             f"ends at {latent_h}x{latent_w}, or another image_size"
         )
     return schedule
+
+
+def schedule_slot(schedule: Schedule | Sequence[Any]) -> dict[str, Any]:
+    """Return the slot of a schedule, or of a list of grids, as a configuration holds it."""
+    if not isinstance(schedule, Schedule):
+        return {"name": "custom", "grids": [list(g) if isinstance(g, tuple) else g for g in schedule]}
+    grids = [list(grid) for grid in schedule.grids]
+    if schedule.raster:
+        return {"name": "raster", "grids": grids}
+    return {"name": "custom", "grids": grids, "reference": schedule.reference and list(schedule.reference)}
 
 
 def build_tokenizer(config: ModelConfig, registry: Registry) -> Tokenizer:

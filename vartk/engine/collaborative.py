@@ -88,6 +88,10 @@ def hand_over(
             f"the refiner's scales are {theirs}, the drafter's {ours}; give both one schedule, or take a "
             "refiner that was trained on the drafter's"
         )
+    if ours.raster:
+        raise VartkError(
+            "the drafter draws whole scales, and these models draw a code at a time (raster order)"
+        )
     if not isinstance(draft, Integral) or isinstance(draft, bool) or not 0 <= draft <= len(ours):
         raise VartkError(f"draft={shown(draft)} is out of range; give 0 to {len(ours)} scales")
     return Handover(refiner, draft, sampling)

@@ -1,13 +1,14 @@
-"""The one generation loop: a generator that yields each scale, which every task consumes."""
+"""The one generation loop: a generator that yields each step, which every task consumes."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
 
+from vartk_registry import VartkError
 from vartk_registry.interfaces import (
     Attend,
     CacheStrategy,
@@ -19,6 +20,7 @@ from vartk_registry.interfaces import (
     Transformer,
 )
 
+from .canvas import Canvas
 from .inference.decoding import decoded
 from .inference.precision import PRECISIONS, Precision
 from .overflow import Overflow
@@ -28,7 +30,11 @@ from .scale import ScaleState
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """The parts that decide how a generation runs."""
+    """The parts that decide how a generation runs.
+
+    Raises:
+        VartkError: the cache leaves out steps that are codes of the image (raster order).
+    """
 
     schedule: Schedule
     guidance: Guidance
@@ -38,11 +44,18 @@ class Recipe:
     random: GenerationRandom
     precision: Precision = PRECISIONS["plain"]
 
+    def __post_init__(self) -> None:
+        if self.schedule.raster and self.cache.steps(self.schedule) < len(self.schedule):
+            raise VartkError(
+                "the cache leaves out the last steps, which here are codes of the image (raster order); take "
+                "another cache, such as cache=full"
+            )
+
     @property
     def guided_steps(self) -> int:
-        """The number of scales, from the first, for which the null branch is computed.
+        """The number of steps, from the first, for which the null branch is computed.
 
-        A scale without guidance still needs it where a later one has some: its keys are attended to.
+        A step without guidance still needs it where a later one has some: its keys are attended to.
         """
         steps = len(self.schedule)
         generated = range(self.cache.steps(self.schedule))
@@ -57,7 +70,7 @@ class Drawn:
     Attributes:
         codes: [B, n, *shape].
         vectors: [B, n, channels], which the codes, or their mix, stand for.
-        cache_bytes: what the cache holds after this scale.
+        cache_bytes: what the cache holds after this step.
     """
 
     codes: torch.Tensor
@@ -66,7 +79,7 @@ class Drawn:
 
 
 class Steps:
-    """The computations of a generation, a scale at a time; none waits for the device.
+    """The computations of a generation, a step at a time; none waits for the device.
 
     Args:
         condition, null: one entry an image; with guidance they run as one batch, conditional half first.
@@ -99,16 +112,15 @@ class Steps:
         with recipe.precision.autocast(self._device):
             self._session = transformer.begin(condition, recipe.schedule, recipe.cache, recipe.attend)
 
-    def __call__(self, step: int, f_hat: torch.Tensor | None) -> Drawn | None:
-        """Compute a scale from the latent of the scales before, None at the first; None if it is drafted."""
+    def __call__(self, step: int, canvas: Canvas) -> Drawn | None:
+        """Compute a step from what the steps before have made; None if it is drafted."""
         recipe, batch = self._recipe, self._batch
         guided = step < self._guided_steps
         if self._guided_steps and step == self._guided_steps:
             self._session.narrow(batch)
-        inputs: torch.Tensor | None = None
-        if f_hat is not None:
-            inputs = self._tokenizer.next_input(f_hat, step, recipe.schedule)
-            inputs = torch.cat((inputs, inputs)) if guided else inputs
+        inputs = canvas.next_input()
+        if guided and inputs is not None:
+            inputs = torch.cat((inputs, inputs))
         with recipe.precision.autocast(self._device):
             logits = self._session.step(inputs).float()
         if step < self._drafted:
@@ -137,9 +149,9 @@ def generate(
     drafted: Sequence[ScaleState] = (),
     unrecorded: str = "",
 ) -> Generator[ScaleState, None, None]:
-    """Yield a generation scale by scale.
+    """Yield a generation step by step: scales or, in raster order, tokens.
 
-    The consumer may assign a state's `vectors` before it asks for the next scale.
+    The consumer may assign a state's `vectors` before it asks for the next step.
 
     Args:
         condition, null: as for `Steps`.
@@ -148,30 +160,28 @@ def generate(
         unrecorded: for the states.
 
     Raises:
-        VartkError: the logits of a scale are not finite. It is raised when an image is decoded, or at the
-            end: a check at each scale would have to wait for the device.
+        VartkError: the logits of a step are not finite. It is raised when an image is decoded, or at the
+            end: a check at each step would have to wait for the device.
     """
     compute = Steps(tokenizer, transformer, condition, null, recipe, len(drafted))
-    f_hat: torch.Tensor | None = None
+    canvas = Canvas(tokenizer, recipe.schedule)
     for step in range(recipe.cache.steps(recipe.schedule)):
-        drawn = compute(step, f_hat)
+        drawn = compute(step, canvas)
         if drawn is None:
-            f_hat = drafted[step].f_hat
+            canvas = replace(drafted[step].after, tokenizer=tokenizer)
             continue
         state = ScaleState(
             step,
             codes=drawn.codes,
             vectors=drawn.vectors,
-            before=f_hat,
+            before=canvas,
             cache_bytes=drawn.cache_bytes,
-            tokenizer=tokenizer,
-            schedule=recipe.schedule,
             decode=partial(decoded, tokenizer, precision=recipe.precision),
             overflow=compute.overflow,
             unrecorded=unrecorded,
         )
         yield state
-        f_hat = state.f_hat
+        canvas = state.after
     compute.overflow.check()
 
 

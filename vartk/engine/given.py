@@ -74,7 +74,12 @@ class Given:
         return Given(self.schedule, weights, vectors)
 
     def check(self, schedule: Schedule, count: int) -> None:
-        """Raise `VartkError` unless this is for `count` images of a schedule."""
+        """Raise `VartkError` unless this is for `count` images of a schedule of whole scales."""
+        if schedule.raster:
+            raise VartkError(
+                "zero-shot tasks give cells at each scale, and this model draws a code at a time (raster "
+                "order); take a model with another schedule"
+            )
         if schedule != self.schedule:
             raise VartkError(
                 f"the given cells are for the scales {self.schedule}, the generation has {schedule}; make "

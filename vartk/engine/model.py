@@ -19,9 +19,9 @@ from ..config import OWN, Layer, ModelConfig, SamplingConfig, Slot, compose, nes
 from .arguments import as_codes, as_images, as_labels, seeds_of
 from .attention import build_attention
 from .blend import Blend
-from .build import Predictor, build_schedule, grid
+from .build import Predictor, build_schedule, grid, schedule_slot
 from .cache import build_cache
-from .codes import check_codes, latents, teacher_inputs
+from .codes import by_scale, check_codes, latents, teacher_inputs
 from .collaborative import Handover, hand_over
 from .device import as_device
 from .generate import Recipe, generate
@@ -101,7 +101,7 @@ class Model(ZeroShot):
         if self.tokenizer.latent_grid((h, w)) != self.schedule.latent:
             own_h, own_w = grid(self.config.image_size)
             raise VartkError(f"images are {h}x{w} pixels, the model takes {own_h}x{own_w}")
-        return self.tokenizer.encode(images, self.schedule_of(schedule))
+        return self.tokenizer.encode(images, self.schedule_of(schedule).scales)
 
     @torch.no_grad()
     def decode(self, codes: Sequence[torch.Tensor], schedule: Any = None) -> torch.Tensor:
@@ -124,10 +124,10 @@ class Model(ZeroShot):
         """
         predictor, schedule = self._predictor(), self.schedule_of(schedule)
         codes, conditions = self._checked(codes, schedule), self.parse(labels)
-        if len(codes) != len(schedule) or len(conditions) != len(codes[0]):
+        if len(codes) != len(schedule.grids) or len(conditions) != len(codes[0]):
             raise VartkError(
                 f"{len(codes)} scales of codes of {len(codes[0])} images with {len(conditions)} labels; "
-                f"give the {len(schedule)} scales of the schedule, and a label an image"
+                f"give the {len(schedule.grids)} scales of the schedule, and a label an image"
             )
         inputs = teacher_inputs(self.tokenizer, codes, schedule)
         attend = build_attention(self.config.sampling.attention, self.plugins.registry)
@@ -181,7 +181,7 @@ class Model(ZeroShot):
                 if watch is not None:
                     watch(start + len(seeds[rows]) * (state.step + 1) / len(state.schedule), state)
             images.append(states[-1].images.cpu())
-            codes.append([state.codes.cpu() for state in states])
+            codes.append(by_scale([state.codes for state in states], states[-1].schedule))
         return Samples(
             images=torch.cat(images),
             codes=[torch.cat(scale) for scale in zip(*codes, strict=True)],
@@ -200,9 +200,9 @@ class Model(ZeroShot):
         draft: int | None = None,
         **settings: Any,
     ) -> Iterator[ScaleState]:
-        """Return an iterator over one batch's generation, scale by scale; arguments as for `sample`.
+        """Return an iterator over one batch's generation, step by step; arguments as for `sample`.
 
-        A state has the scale's `codes` and the `images` made so far; assign to its `vectors` to edit.
+        A state has the step's `codes` and the `images` made so far; assign to its `vectors` to edit.
         `strategy` takes the place of the cache that the settings name; a refiner keeps its own.
         """
         if not (strategy is None or isinstance(strategy, CacheStrategy)):
@@ -371,13 +371,7 @@ class Model(ZeroShot):
             if key == "guidance" and isinstance(value, Real) and not isinstance(value, bool):
                 long["guidance.scale"] = float(value)
             elif key == "schedule" and isinstance(value, (Schedule, Sequence)) and not isinstance(value, str):
-                grids = value.grids if isinstance(value, Schedule) else value
-                reference = value.reference if isinstance(value, Schedule) else None
-                long[key] = {
-                    "name": "custom",
-                    "grids": [list(g) if isinstance(g, tuple) else g for g in grids],
-                    "reference": reference and list(reference),
-                }
+                long[key] = schedule_slot(value)
             elif key in ("top_k", "top_p", "temperature"):
                 long[f"sampler.{key}"] = value
             elif key != "smooth":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Protocol
 
 import torch
@@ -16,10 +17,10 @@ POLICIES = ("per_image", "shared")
 
 
 class GenerationRandom(Protocol):
-    """The random numbers of one generation, scale by scale."""
+    """The random numbers of one generation, step by step."""
 
     def at(self, step: int) -> Randomness:
-        """Return the random numbers of a scale."""
+        """Return the random numbers of a step."""
         ...
 
 
@@ -31,20 +32,20 @@ class PerImageRandom:
 
     Args:
         keys: [B, codes of all scales] int64, in the order scale, position, axis of the code.
-        sizes: the codes of each scale, with all their axes.
+        sizes: the codes of each step, with all their axes.
     """
 
     def __init__(self, keys: torch.Tensor, sizes: Sequence[int]) -> None:
         self.keys = keys
         self._sizes = sizes
-        self._stops = [sum(sizes[: step + 1]) for step in range(len(sizes))]
+        self._stops = list(accumulate(sizes))
 
     def with_keys(self, keys: torch.Tensor) -> PerImageRandom:
-        """Return the random numbers of other keys for the same scales."""
+        """Return the random numbers of other keys for the same steps."""
         return PerImageRandom(keys, self._sizes)
 
     def at(self, step: int) -> KeyedRandom:
-        """Return the random numbers of a scale: the same ones at each call."""
+        """Return the random numbers of a step: the same ones at each call."""
         start = self._stops[step - 1] if step else 0
         return KeyedRandom(self.keys[:, start : self._stops[step]])
 
@@ -105,7 +106,7 @@ class SharedRandom:
         self.generator = generator
 
     def at(self, step: int) -> SharedRandom:
-        """Return the random numbers of a scale: the stream goes on, whatever the scale."""
+        """Return the random numbers of a step: the stream goes on, whatever the step."""
         return self
 
     def categorical(self, probabilities: torch.Tensor) -> torch.Tensor:
@@ -147,7 +148,7 @@ def randomness(
 
     Args:
         policy: "per_image", a stream for each seed; "shared", one generator of the first seed.
-        schedule: the scales.
+        schedule: the steps.
         code: the shape of a code; () for one integer.
 
     Raises:

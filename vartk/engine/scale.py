@@ -1,4 +1,4 @@
-"""One scale of a generation, as its consumer sees it."""
+"""One step of a generation, as its consumer sees it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import torch
 
-from vartk_registry.interfaces import Schedule, Tokenizer
+from vartk_registry.interfaces import Schedule
 
+from .canvas import Canvas
 from .overflow import Overflow
 
 Decode = Callable[[torch.Tensor], torch.Tensor]
@@ -15,14 +16,15 @@ Decode = Callable[[torch.Tensor], torch.Tensor]
 
 
 class ScaleState:
-    """One scale of a generation, after its draw and before the next scale's input is made.
+    """One step of a generation, after its draw and before the next step's input is made.
+
+    A step is a scale or, in raster order, a token.
 
     Attributes:
-        step: the scale's index.
-        schedule: of the generation.
+        step: its index.
         codes: [B, n, *shape], as drawn.
         vectors: [B, n, channels], what is added to the image; assign to it to edit the generation.
-        cache_bytes: what the cache holds after this scale, for both halves of guidance.
+        cache_bytes: what the cache holds after this step, for both halves of guidance.
         unrecorded: why the generation was not replayed from a recording; empty if it was.
         finish: changes the decoded images, in [0, 1]; None leaves them as they are.
     """
@@ -33,44 +35,60 @@ class ScaleState:
         *,
         codes: torch.Tensor,
         vectors: torch.Tensor,
-        before: torch.Tensor | None,
+        before: Canvas,
         cache_bytes: int,
-        tokenizer: Tokenizer,
-        schedule: Schedule,
         decode: Decode,
         overflow: Overflow,
         unrecorded: str = "",
     ) -> None:
         self.step = step
-        self.schedule = schedule
         self.cache_bytes = cache_bytes
         self.codes = codes
         self.unrecorded = unrecorded
         self._vectors = vectors
         self._before = before
-        self._tokenizer = tokenizer
         self._decode = decode
         self._overflow = overflow
-        self._f_hat: torch.Tensor | None = None
+        self._after: Canvas | None = None
         self.finish: Callable[[torch.Tensor], torch.Tensor] | None = None
 
     @property
+    def schedule(self) -> Schedule:
+        """The schedule of the generation."""
+        return self._before.schedule
+
+    @property
+    def place(self) -> str:
+        """Where the generation is, as a progress bar shows it."""
+        done, steps = f"{self.step + 1}/{len(self.schedule)}", self.schedule
+        if steps.raster:
+            return f"token {done}"
+        h, w = steps.grids[self.step]
+        return f"scale {done} ({h}x{w})"
+
+    @property
     def vectors(self) -> torch.Tensor:
-        """[B, n, channels], what this scale adds to the image."""
+        """[B, n, channels], what this step adds to the image."""
         return self._vectors
 
     @vectors.setter
     def vectors(self, vectors: torch.Tensor) -> None:
         self._vectors = vectors
-        self._f_hat = None
+        self._after = None
+
+    @property
+    @torch.no_grad()
+    def after(self) -> Canvas:
+        """What has been made with this step."""
+        if self._after is None:
+            self._after = self._before.added(self._vectors)
+        return self._after
 
     @property
     @torch.no_grad()
     def f_hat(self) -> torch.Tensor:
-        """[B, channels, H, W], the accumulated latent with this scale."""
-        if self._f_hat is None:
-            self._f_hat = self._tokenizer.accumulate(self._before, self._vectors, self.step, self.schedule)
-        return self._f_hat
+        """[B, channels, H, W], the accumulated latent with this step; later tokens of its scale are 0."""
+        return self.after.latent()
 
     @property
     @torch.no_grad()
@@ -78,7 +96,7 @@ class ScaleState:
         """[B, 3, H, W] in [0, 1], the images made so far; decoded at each access.
 
         Raises:
-            VartkError: they, or the logits of a scale, are not finite.
+            VartkError: they, or the logits of a step, are not finite.
         """
         images = (self._decode(self.f_hat) + 1) / 2
         self._overflow.watch_images(images)

@@ -101,7 +101,9 @@ def load_tokens(folder: Path, tokenizer: Path, schedule: Schedule) -> dict[str, 
     made = Schedule.of(info["schedule"])
     again = "make them again with `vartk tokenize`"
     if made.grids != schedule.grids:
-        raise VartkError(f"the tokens in {folder} are for the schedule {made}, not {schedule}; {again}")
+        raise VartkError(
+            f"the tokens in {folder} are for the schedule {made}, not {schedule.scales}; {again}"
+        )
     if info["tokenizer"] != fingerprint(tokenizer):
         raise VartkError(f"the tokens in {folder} were made by another tokenizer; {again}")
     loaded = {}

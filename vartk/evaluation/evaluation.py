@@ -156,7 +156,11 @@ class Evaluation:
 
     def _reconstructions(self) -> tuple[dict[str, float], Seen, Seen]:
         """Return the quality of the tokenizer on the validation images, these, and what it made of them."""
-        images, tokenizer, schedule = self.images["validation"], self.model.tokenizer, self.model.schedule
+        images, tokenizer, schedule = (
+            self.images["validation"],
+            self.model.tokenizer,
+            self.model.schedule.scales,
+        )
         quality = ReconstructionQuality(
             self.model.plugins.registry, tokenizer.space, len(schedule), images.size, self.feature
         )

@@ -49,8 +49,8 @@ def calibrate(
         labels = [indices[row % len(indices)] for row in rows]
         seeds = [seed + row for row in rows]
         for state in model.stream(labels, seed=seeds, strategy=recorder, **settings):
-            done, scales = state.step + 1, len(state.schedule)
-            bar.update(start + len(labels) * done / scales, f"scale {done}/{scales}")
+            share = (state.step + 1) / len(state.schedule)
+            bar.update(start + len(labels) * share, state.place)
     return name, recorder.parameters()
 
 

@@ -113,12 +113,6 @@ def save_record(record: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     return whole
 
 
-def scale_text(state: ScaleState) -> str:
-    """Return which scale was drawn, for a bar."""
-    h, w = state.schedule.grids[state.step]
-    return f"scale {state.step + 1}/{len(state.schedule)} ({h}x{w})"
-
-
 def sample_batch(
     model: Model,
     labels: Sequence[int],
@@ -127,11 +121,11 @@ def sample_batch(
     bar: Bar,
     before: int,
 ) -> ScaleState:
-    """Sample one batch, showing each scale, and return the last one.
+    """Sample one batch, showing each step, and return the last one.
 
     `settings` are arguments of `Model.stream`.
     """
     for state in model.stream(labels, seed=seeds, **settings):
-        done = (state.step + 1) / len(state.schedule)
-        bar.update(before + len(labels) * done, scale_text(state))
+        share = (state.step + 1) / len(state.schedule)
+        bar.update(before + len(labels) * share, state.place)
     return state

@@ -18,12 +18,15 @@ from vartk_registry.precision import cpu_multiplies
 
 from .spans import seen
 
-Calls = list[tuple[slice, tuple[Span, ...]]]
-"""Queries, and the intervals of the keys that all of them see."""
+Calls = list[tuple[slice, tuple[Span, ...], Tensor | None]]
+"""Queries, the intervals of the keys that they get, and which of those each query does not see [S, T]."""
 
 
 class MatmulAttention:
-    """Two products and a softmax for each segment of queries, on the keys that it sees."""
+    """Two products and a softmax for each segment of queries, on the keys that it sees.
+
+    A causal mask is one call: a segment for each query would be one small product after another.
+    """
 
     def unavailable(self) -> str:
         """Return why it cannot be used on this machine: the processor must have bfloat16 products."""
@@ -41,8 +44,11 @@ class MatmulAttention:
         return reasons
 
     def prepare(self, request: AttentionRequest) -> Calls:
-        """Return the segments of the mask."""
-        return list(request.mask.segments())
+        """Return the segments of the mask, or the whole of a causal one."""
+        mask = request.mask
+        if mask.is_causal:
+            return [(slice(0, mask.q_len), ((0, mask.kv_len),), ~mask.dense(request.device))]
+        return [(rows, spans, None) for rows, spans in mask.segments()]
 
     def __call__(
         self, q: Tensor, k: Tensor, v: Tensor, *, scale: float, plan: Calls, dropout: float
@@ -52,8 +58,10 @@ class MatmulAttention:
         q_BHSD, k_BHTD, v_BHTD = (x.transpose(1, 2).contiguous() for x in (q * scale, k, v))
         outs = []
         with torch.autocast(q.device.type, enabled=False):  # which would have the softmax in fp32
-            for rows, spans in plan:
+            for rows, spans, hidden_ST in plan:
                 scores_BHST = q_BHSD[:, :, rows] @ seen(k_BHTD, spans, 2).transpose(2, 3)
+                if hidden_ST is not None:
+                    scores_BHST = scores_BHST.masked_fill(hidden_ST, -torch.inf)
                 weights_BHST = F.dropout(scores_BHST.softmax(dim=-1), dropout)
                 outs.append(weights_BHST @ seen(v_BHTD, spans, 2))
         return torch.cat(outs, dim=2).transpose(1, 2)

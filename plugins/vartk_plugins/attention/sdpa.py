@@ -2,7 +2,7 @@
 
 The queries of a segment see the same keys, so attention over those keys alone needs no mask, and
 fused kernels that take none can serve it. Nothing is computed for hidden keys, and gradients are exact.
-On a GPU the launches cost more than the hidden keys.
+On a GPU the launches cost more than the hidden keys. A causal mask is one call, with the kernels' own flag.
 
 Legend: B batch, S and T query and key tokens, H heads, D head dim.
 """
@@ -20,8 +20,11 @@ from vartk_registry.masks import Span
 
 from .spans import seen
 
-Calls = list[tuple[slice, tuple[Span, ...], Tensor | None]]
-"""Queries, the key intervals that they get, and which of them each query sees [S, T] if not all."""
+Seen = Tensor | Literal["all", "causal"]
+"""Which of its keys each query sees: a mask [S, T], or by name."""
+
+Calls = list[tuple[slice, tuple[Span, ...], Seen]]
+"""Queries, the key intervals that they get, and which of those each query sees."""
 
 
 class SdpaAttention:
@@ -45,11 +48,14 @@ class SdpaAttention:
     def prepare(self, request: AttentionRequest) -> Calls:
         """Return the calls to make: one for the whole mask, or one for each segment."""
         mask = request.mask
-        dense = request.device == "cuda" if self.dense == "auto" else self.dense
-        if mask.is_full or dense:
-            seen = None if mask.is_full else mask.dense(request.device)
-            return [(slice(0, mask.q_len), ((0, mask.kv_len),), seen)]
-        return [(rows, spans, None) for rows, spans in mask.segments()]
+        whole = slice(0, mask.q_len), ((0, mask.kv_len),)
+        if mask.is_full:
+            return [(*whole, "all")]
+        if mask.is_causal and self.dense is not True:
+            return [(*whole, "causal")]
+        if request.device == "cuda" if self.dense == "auto" else self.dense:
+            return [(*whole, mask.dense(request.device))]
+        return [(rows, spans, "all") for rows, spans in mask.segments()]
 
     def __call__(
         self, q: Tensor, k: Tensor, v: Tensor, *, scale: float, plan: Calls, dropout: float
@@ -57,12 +63,13 @@ class SdpaAttention:
         """Compute attention; q [B, S, H, D], k and v [B, T, H, D], as q."""
         outs = []
         for rows, spans, mask in plan:
+            causal, dense = mask == "causal", mask if isinstance(mask, Tensor) else None
             # kernels take [B, H, S, D]; these are views
             q_BHSD = q[:, rows].transpose(1, 2)
             k_BHTD = seen(k, spans, 1).transpose(1, 2)
             v_BHTD = seen(v, spans, 1).transpose(1, 2)
             out_BHSD = scaled_dot_product_attention(
-                q_BHSD, k_BHTD, v_BHTD, attn_mask=mask, dropout_p=dropout, scale=scale
+                q_BHSD, k_BHTD, v_BHTD, attn_mask=dense, is_causal=causal, dropout_p=dropout, scale=scale
             )
             outs.append(out_BHSD.transpose(1, 2))
         return outs[0] if len(outs) == 1 else torch.cat(outs, dim=1)

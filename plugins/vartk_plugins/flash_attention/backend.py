@@ -1,7 +1,7 @@
 """The backend `flash`: the newest generation of flash-attn that serves a request.
 
-Its kernels take no mask. A mask that shows every key is a plain call, which copies nothing; any other
-is one varlen call (see `packing`).
+Its kernels take no mask. A mask that shows every key, or is causal, is a plain call, which copies nothing;
+any other is one varlen call (see `packing`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from vartk_registry.interfaces import AttentionRequest
+from vartk_registry.masks import MaskSpec
 
 from .generations import GENERATIONS, refusals
 from .packing import Packed, attend_packed, packed
@@ -23,10 +24,18 @@ from .packing import Packed, attend_packed, packed
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The module of a generation, and the mask as sequences; None where every key is seen."""
+    """The module of a generation, and the mask: as sequences, or None where it is causal or full."""
 
     kernels: ModuleType
     mask: Packed | None
+    causal: bool = False
+
+    @classmethod
+    def of(cls, kernels: ModuleType, mask: MaskSpec, device: str) -> Plan:
+        """Return the plan of a mask."""
+        if mask.is_full or mask.is_causal:
+            return cls(kernels, None, causal=not mask.is_full)
+        return cls(kernels, packed(mask, device))
 
 
 class FlashAttention:
@@ -51,7 +60,7 @@ class FlashAttention:
         kernels, reasons = _choose(request)
         if kernels is None:
             raise ValueError(f"a request that is not supported cannot be prepared: {reasons}")
-        return Plan(kernels, None if request.mask.is_full else packed(request.mask, request.device))
+        return Plan.of(kernels, request.mask, request.device)
 
     def __call__(
         self, q: Tensor, k: Tensor, v: Tensor, *, scale: float, plan: Plan, dropout: float
@@ -59,7 +68,7 @@ class FlashAttention:
         """Compute attention; q [B, S, H, D], k and v [B, T, H, D], as q."""
         settings = {"softmax_scale": scale} | ({"dropout_p": dropout} if dropout else {})
         if plan.mask is None:
-            return _output(plan.kernels.flash_attn_func(q, k, v, **settings))
+            return _output(plan.kernels.flash_attn_func(q, k, v, causal=plan.causal, **settings))
 
         def varlen(*inputs: Tensor, **lengths: Any) -> Tensor:
             return _output(plan.kernels.flash_attn_varlen_func(*inputs, **lengths, **settings))

@@ -91,7 +91,7 @@ class AmsKvState(HeldScales):
 
     def __init__(self, plan: CachePlan, strategy: AmsKv) -> None:
         super().__init__(plan)
-        self._grids = plan.schedule.grids
+        self._grids = plan.schedule.shapes
         self._strategy = strategy
         demanding = strategy.demanding or []
         self._budgets = [
@@ -154,7 +154,7 @@ class AmsKvCalibration(Measuring):
         """Take in the similarity of a scale's keys to those of the scale before."""
         if step >= self._first:
             before, own = (k[:, slice(*plan.schedule.spans[index])] for index in (step - 1, step))
-            grids = plan.schedule.grids[step - 1 : step + 1]
+            grids = plan.schedule.shapes[step - 1 : step + 1]
             self._measured.setdefault(layer, []).append(similarity(own, before, *grids))
 
     def parameters(self) -> dict[str, Any]:

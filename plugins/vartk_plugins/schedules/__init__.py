@@ -1,4 +1,4 @@
-"""Scale schedules: VAR's published ones, and ones that grow to fit any latent grid."""
+"""Schedules: VAR's published ones, ones that grow to fit any latent grid, and raster order."""
 
 from vartk_registry import ComponentSpec, hookimpl
 
@@ -27,6 +27,9 @@ def vartk_components() -> list[ComponentSpec]:
         _spec("powers-of-four", "powers_of_four", "the latent halved until 1x1: 1, 4, 16, 64 tokens"),
         _spec("geometric", "Geometric", "sides that grow by a constant factor", "Growing"),
         _spec("linear", "Linear", "sides that grow by a constant step", "Growing"),
+        _spec(
+            "raster", "raster", "a token a step, row by row: the classic next-token model", "InRasterOrder"
+        ),
         _spec(
             "infinity",
             "Infinity",

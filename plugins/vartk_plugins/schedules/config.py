@@ -18,6 +18,16 @@ class Growing:
 
 
 @dataclass(kw_only=True, slots=True)
+class InRasterOrder:
+    """Parameters of `raster`."""
+
+    grids: list[Any] = param(
+        [],
+        "the scales, as for `custom`, whose tokens follow one another; if not given, the latent grid alone",
+    )
+
+
+@dataclass(kw_only=True, slots=True)
 class Custom:
     """Parameters of `custom`."""
 

@@ -37,22 +37,44 @@ def custom(grids: Sequence[Any], reference: Sequence[int] | None) -> Fixed:
     """
     if not grids:
         raise VartkError("schedule 'custom' needs grids, coarse to fine, such as grids=[1,2,4,[8,16]]")
-    pairs = [_pair(f"grids[{index}]", entry) for index, entry in enumerate(grids)]
+    measured = None if reference is None else _pair("custom", "reference", reference)
+    return Fixed(Schedule(_pairs("custom", grids), measured))
+
+
+def raster(grids: Sequence[Any]) -> Raster:
+    """Return the factory of schedules in raster order; errors as `custom`, but no grids are the latent's."""
+    return Raster(_pairs("raster", grids))
+
+
+@dataclass(frozen=True, slots=True)
+class Raster:
+    """A token a step, row by row: of the latent grid or, where `grids` are given, of one after another."""
+
+    grids: tuple[Grid, ...]
+
+    def __call__(self, latent: Grid) -> Schedule:
+        """Return the schedule for a latent grid."""
+        return Schedule(self.grids or (latent,), raster=True)
+
+
+def _pairs(name: str, grids: Sequence[Any]) -> tuple[Grid, ...]:
+    """Return the grids of a user's list; errors as `custom`."""
+    pairs = [_pair(name, f"grids[{index}]", entry) for index, entry in enumerate(grids)]
     for index, ((h0, w0), (h, w)) in enumerate(pairwise(pairs), start=1):
         if h < h0 or w < w0:
             raise VartkError(
-                f"schedule 'custom': grids[{index}] is {h}x{w}, smaller than the {h0}x{w0} before "
+                f"schedule {name!r}: grids[{index}] is {h}x{w}, smaller than the {h0}x{w0} before "
                 "it; list the grids coarse to fine"
             )
-    return Fixed(Schedule(tuple(pairs), None if reference is None else _pair("reference", reference)))
+    return tuple(pairs)
 
 
-def _pair(name: str, entry: Any) -> Grid:
+def _pair(name: str, key: str, entry: Any) -> Grid:
     sides = entry if isinstance(entry, (list, tuple)) else (entry, entry)
     # a bool is an int to Python, and `true` in a list of sides is a slip
     if len(sides) != 2 or any(type(side) is not int or side < 1 for side in sides):
         raise VartkError(
-            f"schedule 'custom': {name} is {entry!r}; give a side such as 4 or "
+            f"schedule {name!r}: {key} is {entry!r}; give a side such as 4 or "
             "[height, width] such as [4, 8], whole numbers from 1"
         )
     return sides[0], sides[1]

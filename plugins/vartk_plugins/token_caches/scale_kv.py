@@ -95,7 +95,7 @@ class ScaleKvState(HeldTokens):
         room, tokens, own = self._rooms[step][layer], k.shape[1], q.shape[1]
         if tokens <= room:
             return None
-        window = on_device(observation_window(own, self.plan.schedule.grids[step]), q.device)
+        window = on_device(observation_window(own, self.plan.schedule.shapes[step]), q.device)
         priority = received(q[:, window], k, self.plan.scale)
         priority[:, tokens - own + window] = torch.inf
         return highest(priority, room)

@@ -45,7 +45,7 @@ class FastVarState(AllKeys):
 
     def __init__(self, plan: CachePlan, layers: range, kept: list[int]) -> None:
         super().__init__(plan, kept_tokens(plan, layers, kept))
-        self._grids = plan.schedule.grids
+        self._grids = plan.schedule.shapes
         self._layers = layers
         self._kept = kept
         sizes = plan.schedule.sizes

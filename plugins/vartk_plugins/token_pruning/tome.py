@@ -33,7 +33,7 @@ class ToMe(Pruning):
         ratios = self.by_scale(len(plan.schedule))
         kept = [
             max(h * w - int(h * w * ratio), -(-h // 2) * -(-w // 2))
-            for (h, w), ratio in zip(plan.schedule.grids, ratios, strict=True)
+            for (h, w), ratio in zip(plan.schedule.shapes, ratios, strict=True)
         ]
         return ToMeState(plan, self.layers(plan.layers), kept)
 
@@ -49,7 +49,7 @@ class ToMeState(AllKeys):
 
     def __init__(self, plan: CachePlan, layers: range, kept: list[int]) -> None:
         super().__init__(plan, kept_tokens(plan, layers, kept))
-        self._grids = plan.schedule.grids
+        self._grids = plan.schedule.shapes
         self._layers = layers
         self._kept = kept
         self._place_Bn: Tensor | None = None

@@ -68,7 +68,7 @@ class VarNetwork(nn.Module):
         last_drop = 0.1 * depth / 24 if drop_path is None else drop_path
         self.start_position = nn.Parameter(torch.empty(1, self.trained.sizes[0], self.width))
         self.position = nn.Parameter(torch.empty(1, self.trained.total, self.width))
-        self.level = nn.Embedding(len(schedule), self.width)
+        self.level = nn.Embedding(len(schedule.grids), self.width)
         self.embed = nn.Linear(channels, self.width)
         self.patch_embed = nn.Linear(patch**2 * channels, self.width) if patch > 1 else None
         self.shared_modulation = nn.Linear(self.width, 6 * self.width) if shared_adaln else None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from vartk_registry import VartkError
 from vartk_registry.interfaces import Grid, Schedule
 
 
@@ -17,12 +18,22 @@ def packs(grid: Grid, p: int) -> bool:
 
 
 def packed(schedule: Schedule, p: int) -> Schedule:
-    """Return the grids of squares that the transformer sees."""
+    """Return the grids of squares that the transformer sees.
+
+    Raises:
+        VartkError: the schedule is in raster order, where codes are predicted one after another.
+    """
+    if schedule.raster and p > 1:
+        raise VartkError(
+            f"transformer 'var': patch={p} predicts {p**2} codes at once, but the schedule has a code a step "
+            "(raster order); take transformer.patch=1"
+        )
 
     def squares(grid: Grid) -> Grid:
         return (grid[0] // p, grid[1] // p) if packs(grid, p) else grid
 
-    return Schedule(tuple(map(squares, schedule.grids)), schedule.reference and squares(schedule.reference))
+    grids = tuple(map(squares, schedule.grids))
+    return Schedule(grids, schedule.reference and squares(schedule.reference), schedule.raster)
 
 
 def pack(x_BnD: Tensor, grid: Grid, p: int) -> Tensor:

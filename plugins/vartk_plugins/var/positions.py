@@ -1,6 +1,6 @@
 """What is added to each token for its place: learned positions and levels.
 
-Legend: L tokens of all scales, K scales, n0 tokens of the first scale, C width.
+Legend: L tokens of all scales, K scales, n0 tokens of the first step, C width.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vartk_registry import VartkError
 from vartk_registry.interfaces import Grid, Schedule
 
 logger = logging.getLogger(__name__)
@@ -20,33 +21,43 @@ logger = logging.getLogger(__name__)
 def lay_out(
     start_1nC: Tensor, position_1LC: Tensor, level_KC: Tensor, trained: Schedule, schedule: Schedule
 ) -> Tensor:
-    """Return the sum of start (first scale alone), position and level of each token of `schedule`.
+    """Return the sum of start (first step alone), position and level of each token of `schedule`.
 
     For a schedule other than `trained`, each scale takes the positions and the level of the trained
-    scale that is nearest in log area, the positions resized to its grid; where the first scale has
+    scale that is nearest in log area, the positions resized to its grid; where the first step has
     another number of tokens, each starts at the mean of the learned ones.
 
     Returns:
         [1, L, C], L of `schedule`.
+
+    Raises:
+        VartkError: one of the schedules is in raster order, and the other one is not.
     """
+    if schedule.raster != trained.raster:
+        ways = {False: "whole scales", True: "one code after another (raster order)"}
+        raise VartkError(
+            f"transformer 'var' has learned to predict {ways[trained.raster]}, not {ways[schedule.raster]}; "
+            "leave the schedule out, or train a model with it"
+        )
     if schedule == trained:
-        sources = list(range(len(trained)))
+        sources = list(range(len(trained.grids)))
     else:
         _report(trained, schedule)
-        sources = [nearest_scale(trained, grid) for grid in schedule.grids]
+        sources = [nearest_scale(trained.scales, grid) for grid in schedule.grids]
     parts = []
     for source, grid in zip(sources, schedule.grids, strict=True):
-        begin, end = trained.spans[source]
+        begin, end = trained.scales.spans[source]
         part_1nC = _resized(position_1LC[:, begin:end], trained.grids[source], grid)
         parts.append(part_1nC + level_KC[source])
     if schedule.sizes[0] != trained.sizes[0]:
         start_1nC = start_1nC.mean(dim=1, keepdim=True)
-    parts[0] = parts[0] + start_1nC
+    first = schedule.sizes[0]
+    parts[:1] = parts[0][:, :first] + start_1nC, parts[0][:, first:]
     return torch.cat(parts, dim=1)
 
 
 def nearest_scale(trained: Schedule, grid: Grid) -> int:
-    """Return the trained scale that is nearest to `grid` in log area; the finer one of a tie."""
+    """Return which scale is nearest to `grid` in log area; the finer one of a tie."""
     area = grid[0] * grid[1]
 
     def distance(step: int) -> tuple[float, int]:

@@ -1,6 +1,6 @@
-"""One generation: a cached step a scale.
+"""One generation, step by step with a cache: a scale or, in raster order, a token at a time.
 
-Legend: B batch, n codes of a scale, M tokens of all scales, m of one (or those of them that are
+Legend: B batch, n codes of a step, M tokens of all steps, m of one (or those of them that are
 computed), T keys, H heads, D head dim, C width.
 """
 
@@ -35,7 +35,7 @@ class VarSession:
     Args:
         model: the transformer.
         vector: [B, C], the condition.
-        schedule: the grids to generate.
+        schedule: what to generate.
         cache: makes the cache's state.
         attend: attention.
     """
@@ -49,17 +49,18 @@ class VarSession:
         attend: Attend,
     ) -> None:
         self._model = model
-        self._grids = schedule.grids
-        self._tokens = packed(schedule, model.patch)
+        self._grids = schedule.shapes
+        tokens = packed(schedule, model.patch)
+        self._spans = tokens.spans
         self._attend = attend
         self._step = 0
         self._vector_BC = vector
-        self._layout_1MC = model.layout(self._tokens)
+        self._layout_1MC = model.layout(tokens)
         self._head_modulation = model.head_modulate(vector)
         condition = model.block_condition(vector)
         self._modulations = [block.modulate(condition) for block in model.blocks]
         plan = CachePlan(
-            schedule=self._tokens,
+            schedule=tokens,
             layers=len(model.blocks),
             batch=len(vector),
             heads=model.heads,
@@ -76,13 +77,10 @@ class VarSession:
         self._cache_merges = isinstance(self.cache, MergingState)
 
     def step(self, inputs: Tensor | None) -> Tensor:
-        """Return the logits [B, n, *shape, classes] of the next scale.
-
-        `inputs` [B, n, channels] is what the tokenizer made of the coarser scales; None at first.
-        """
+        """Return the logits [B, n, *shape, classes] of the next step; see `Session` of the interface."""
         if (inputs is None) != (self._step == 0):
-            raise ValueError("the first scale takes no inputs, and every other one does")
-        start, stop = self._tokens.spans[self._step]
+            raise ValueError("the first step takes no inputs, and every other one does")
+        start, stop = self._spans[self._step]
         grids = self._grids[self._step : self._step + 1]
         tokens = self._vector_BC[:, None] if inputs is None else self._model.embed_inputs(inputs, grids)
         x_BmC = tokens + self._layout_1MC[:, start:stop]

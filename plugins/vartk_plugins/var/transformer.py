@@ -1,6 +1,6 @@
-"""VAR's transformer: predicts the codes of every scale from the coarser ones.
+"""VAR's transformer: predicts the codes of every step from the steps before, scales or single tokens.
 
-Legend: B batch, L codes of all scales, n0 of the first, M and m the tokens of all scales and of one
+Legend: B batch, L codes of all scales, n0 of the first step, M and m the tokens of all steps and of one
 (fewer than codes with patches), C width.
 """
 
@@ -26,7 +26,8 @@ from .session import VarSession
 class VarTransformer(VarNetwork):
     """The transformer of "Visual Autoregressive Modeling" (arXiv 2404.02905).
 
-    The first scale's tokens are the condition itself, which also modulates each block (AdaLN).
+    The first step's tokens are the condition itself, which also modulates each block (AdaLN). With a
+    schedule in raster order it is the classic next-token model: the same weights under a causal mask.
 
     Args:
         gain_init, checkpointing: fields of `VarConfig`.
@@ -39,12 +40,12 @@ class VarTransformer(VarNetwork):
         initialise(self, gain_init)
 
     def forward(self, inputs: Tensor, condition: Condition, schedule: Schedule, attend: Attend) -> Tensor:
-        """Predict all scales at once, teacher-forced.
+        """Predict all steps at once, teacher-forced.
 
         Args:
-            inputs: [B, L - n0, channels], the inputs of every scale but the first.
+            inputs: [B, L - n0, channels], the inputs of every step but the first.
             condition: its vector [B, C]; tokens are refused with `Unsupported`.
-            schedule: the grids of the L tokens; it may differ from the one it was built with.
+            schedule: of the L tokens; its grids may differ from those it was built with.
             attend: attention.
 
         Returns:
@@ -53,7 +54,7 @@ class VarTransformer(VarNetwork):
         vector_BC = _vector(condition)
         tokens = packed(schedule, self.patch)
         first_BmC = vector_BC[:, None].expand(-1, tokens.sizes[0], -1)
-        inputs_BmC = self.embed_inputs(inputs, schedule.grids[1:])
+        inputs_BmC = self.embed_inputs(inputs, schedule.shapes[1:])
         x_BMC = torch.cat((first_BmC, inputs_BmC), dim=1) + self.layout(tokens)
         attend_masked = partial(attend, mask=MaskSpec.scale_causal(tokens, self.context))
         block_condition = self.block_condition(vector_BC)
@@ -62,12 +63,12 @@ class VarTransformer(VarNetwork):
                 x_BMC = checkpoint(block, x_BMC, block_condition, attend_masked, use_reentrant=False)
             else:
                 x_BMC = block(x_BMC, block_condition, attend_masked)
-        return self.logits(x_BMC, self.head_modulate(vector_BC), schedule.grids)
+        return self.logits(x_BMC, self.head_modulate(vector_BC), schedule.shapes)
 
     def begin(
         self, condition: Condition, schedule: Schedule, cache: CacheStrategy, attend: Attend
     ) -> VarSession:
-        """Start a generation, one cached step a scale; see `Transformer.begin` of the interface.
+        """Start a generation, step by step with a cache; see `Transformer.begin` of the interface.
 
         With a bounded context, `Unsupported` for a cache that would decide which keys are kept.
         """

@@ -74,6 +74,8 @@ def attend(kernel: Kernel, q_BSHD: Tensor, k_BTHD: Tensor, v_BTHD: Tensor, plan:
     """Compute attention with the plan's calls of a kernel."""
     if plan.form is Form.WHOLE:
         return kernel(q_BSHD, k_BTHD, v_BTHD, None)
+    if plan.form is Form.CAUSAL:
+        return kernel(q_BSHD, k_BTHD, v_BTHD, bias(plan.mask, plan.form, q_BSHD.device))
     if plan.form is Form.CALLS:
         outs = [
             kernel(q_BSHD[:, rows], _seen(k_BTHD, spans), _seen(v_BTHD, spans), None)
@@ -103,7 +105,7 @@ def choose(request: AttentionRequest) -> tuple[Plan | None, list[str]]:
             )
             for length in (mask.q_len, mask.kv_len)
         )
-        given = bias(mask, form, q.device) if form in (Form.TILED, Form.GAPPY) else None
+        given = bias(mask, form, q.device) if form not in (Form.WHOLE, Form.CALLS) else None
         inputs = fmha.Inputs(q, k, k, given, request.dropout, scale=1.0)
         reasons = []
         for family in (fmha.flash3, fmha.flash, fmha.cutlass):

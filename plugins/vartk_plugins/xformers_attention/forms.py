@@ -13,6 +13,7 @@ class Form(Enum):
     """How a mask is handed over."""
 
     WHOLE = "one call, every query sees every key"
+    CAUSAL = "LowerTriangularMask: a query sees its own key and all before it"
     TILED = "BlockDiagonalMask: the segments see keys one after another, each of their own"
     GAPPY = "BlockDiagonalGappyKeysMask: each segment sees one interval; it has no backward pass"
     CALLS = "one call a segment, on the keys that it sees"
@@ -23,6 +24,8 @@ def forms(mask: MaskSpec, needs_grad: bool) -> Iterator[Form]:
     if mask.is_full:
         yield Form.WHOLE
         return
+    if mask.is_causal:
+        yield Form.CAUSAL
     seen = [spans for _, spans in mask.segments()]
     if all(len(spans) == 1 for spans in seen):
         edges = [0, *(edge for ((start, stop),) in seen for edge in (start, stop)), mask.kv_len]
@@ -34,11 +37,18 @@ def forms(mask: MaskSpec, needs_grad: bool) -> Iterator[Form]:
 
 
 def bias(mask: MaskSpec, form: Form, device: Any) -> Any:
-    """Return a mask of one interval a segment as a bias, of the form `TILED` or `GAPPY`.
+    """Return a mask of one interval a segment as a bias, of the form `CAUSAL`, `TILED` or `GAPPY`.
 
-    These take one sequence: for a batch, the mask is that of all images side by side.
+    The last two take one sequence: for a batch, the mask is that of all images side by side.
     """
-    from xformers.ops.fmha.attn_bias import BlockDiagonalGappyKeysMask, BlockDiagonalMask
+    from xformers.ops.fmha.attn_bias import (
+        BlockDiagonalGappyKeysMask,
+        BlockDiagonalMask,
+        LowerTriangularMask,
+    )
+
+    if form is Form.CAUSAL:
+        return LowerTriangularMask()
 
     q_lens = [rows.stop - rows.start for rows, _ in mask.segments()]
     k_lens = [stop - start for _, ((start, stop),) in mask.segments()]

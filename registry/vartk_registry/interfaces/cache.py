@@ -1,4 +1,7 @@
-"""Cache strategies: which keys and values are kept, and which tokens pass through a sub-layer."""
+"""Cache strategies: which keys and values are kept, and which tokens pass through a sub-layer.
+
+A "scale" here is a step of the schedule. In raster order that is one token.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ class CachePlan:
     """What a generation will need.
 
     Attributes:
-        schedule: the grids of the tokens.
+        schedule: of the tokens; `shapes` holds the grid of each step.
         layers, heads, head_dim: the model's shape.
         batch: of both guidance halves, the conditional one first.
         scale: what attention multiplies q k^T with.

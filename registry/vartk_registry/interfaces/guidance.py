@@ -1,4 +1,4 @@
-"""Guidance: how conditional and null logits are mixed, scale by scale."""
+"""Guidance: how conditional and null logits are mixed, step by step: a scale each, or a token each."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class Guidance(Protocol):
     """Component kind `guidance`."""
 
     def weight(self, step: int, steps: int) -> float:
-        """Return the strength t at scale `step` of `steps`; 0 means the conditional logits alone.
+        """Return the strength t at `step` of `steps`; 0 means the conditional logits alone.
 
-        The null branch is not computed at all after the last scale whose weight is not 0.
+        The null branch is not computed at all after the last step whose weight is not 0.
         """
         ...
 

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 
 class Randomness(Protocol):
-    """The random numbers of one scale; the policy (`per_image`, `shared`) is behind it.
+    """The random numbers of one step; the policy (`per_image`, `shared`) is behind it.
 
-    Each call has numbers of its own. All tensors have the shape of the scale's logits.
+    Each call has numbers of its own. All tensors have the shape of the step's logits.
     """
 
     def categorical(self, probabilities: torch.Tensor) -> torch.Tensor:
@@ -29,11 +29,11 @@ class Randomness(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """What a sampler drew for one scale.
+    """What a sampler drew for one step: a scale, or a token in raster order.
 
     Attributes:
         codes: [B, n, *shape] int64.
-        weights: [B, n, *shape, classes] or None; where given, the scale's vectors are the codes' mean
+        weights: [B, n, *shape, classes] or None; where given, the step's vectors are the codes' mean
             under these weights and not the vectors of `codes`.
     """
 
@@ -46,5 +46,5 @@ class Sampler(Protocol):
     """Component kind `sampler`."""
 
     def __call__(self, logits: torch.Tensor, step: int, steps: int, random: Randomness) -> Draw:
-        """Draw the codes of scale `step` of `steps` from logits [B, n, *shape, classes]."""
+        """Draw the codes of `step` of `steps` from logits [B, n, *shape, classes]."""
         ...

@@ -1,4 +1,4 @@
-"""Scale schedules: the grids an image is made of, coarse to fine."""
+"""Schedules: the grids an image is made of, coarse to fine, and the steps in which it is made."""
 
 from __future__ import annotations
 
@@ -15,18 +15,22 @@ Grid = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """The grids of an image's scales, coarse to fine; the last one is the latent grid.
+    """The grids of an image's scales, and the steps in which a transformer predicts their tokens.
 
-    The tokens of all scales form one sequence, each scale row by row. Grids need not be square.
+    The tokens of all scales form one sequence, each scale row by row. A step is a group of consecutive
+    tokens that are predicted at once: a whole scale (VAR), or a single token (raster order, the classic
+    next-token model). A tokenizer works by scale. It only ever gets schedules whose steps are scales.
 
     Attributes:
-        grids: of the scales.
+        grids: of the scales, coarse to fine; the last one is the latent grid. They need not be square.
         reference: the grid on which 2-D RoPE measures the positions of all scales; None for the last one. It
             can be finer, so that a small image has the positions of a large one.
+        raster: whether each token is a step of its own.
     """
 
     grids: tuple[Grid, ...]
     reference: Grid | None = None
+    raster: bool = False
 
     def __post_init__(self) -> None:
         if not self.grids:
@@ -45,27 +49,38 @@ class Schedule:
         return cls(tuple(grids))
 
     def __len__(self) -> int:
-        """Return the number of scales."""
-        return len(self.grids)
+        """Return the number of steps."""
+        return self.total if self.raster else len(self.grids)
 
     def __str__(self) -> str:
-        return ", ".join(str(h) if h == w else f"{h}x{w}" for h, w in self.grids)
+        grids = ", ".join(str(h) if h == w else f"{h}x{w}" for h, w in self.grids)
+        return f"{grids} in raster order" if self.raster else grids
+
+    @property
+    def scales(self) -> Schedule:
+        """The same grids with a step a scale: this schedule itself, unless it is in raster order."""
+        return Schedule(self.grids, self.reference) if self.raster else self
+
+    @property
+    def shapes(self) -> tuple[Grid, ...]:
+        """The height and width of each step's tokens: a scale's grid, or 1x1."""
+        return ((1, 1),) * self.total if self.raster else self.grids
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """The number of tokens of each scale."""
-        return tuple(h * w for h, w in self.grids)
+        """The number of tokens of each step."""
+        return tuple(h * w for h, w in self.shapes)
 
     @property
     def spans(self) -> tuple[tuple[int, int], ...]:
-        """The interval [start, stop) of each scale in the sequence."""
+        """The interval [start, stop) of each step in the sequence."""
         stops = list(accumulate(self.sizes))
         return tuple(zip([0, *stops[:-1]], stops, strict=True))
 
     @property
     def total(self) -> int:
         """The number of tokens of all scales."""
-        return sum(self.sizes)
+        return sum(h * w for h, w in self.grids)
 
     @property
     def latent(self) -> Grid:
@@ -75,7 +90,7 @@ class Schedule:
     @property
     def levels(self) -> list[int]:
         """The scale that each token of the sequence belongs to."""
-        return [step for step, size in enumerate(self.sizes) for _ in range(size)]
+        return [scale for scale, (h, w) in enumerate(self.grids) for _ in range(h * w)]
 
 
 @runtime_checkable

@@ -34,7 +34,8 @@ class Tokenizer(Protocol):
     Built with `quantizer`, which makes the configured quantizer for a width of vectors.
 
     The accumulated latent f_hat [B, channels, H, W] is the image made so far: codes are added to it
-    scale by scale, it gives the next scale's input, and it is decoded at any time.
+    scale by scale, it gives the next scale's input, and it is decoded at any time. The steps of every
+    schedule that a tokenizer gets are scales: `schedule.raster` is False.
     """
 
     space: CodeSpace

@@ -1,4 +1,4 @@
-"""Transformers: each scale's codes from the coarser scales."""
+"""Transformers: the codes of each step from those of the steps before."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ class Session(Protocol):
     cache: CacheState
 
     def step(self, inputs: torch.Tensor | None) -> torch.Tensor:
-        """Return the logits [B, n, *shape, classes] of the next scale.
+        """Return the logits [B, n, *shape, classes] of the next step.
 
-        `inputs` [B, n, channels] is what the tokenizer made of the coarser scales; None at the first.
+        `inputs` [B, n, channels] is what the tokenizer made of the coarser scales or, in raster order, the
+        vector of the token before; None at the first step.
         """
         ...
 
@@ -53,11 +54,11 @@ class Transformer(Protocol):
         schedule: Schedule,
         attend: Attend,
     ) -> torch.Tensor:
-        """Predict all scales at once, teacher-forced.
+        """Predict all steps at once, teacher-forced.
 
         Args:
-            inputs: [B, L - n_0, channels], the inputs of every scale but the first.
-            schedule: the grids of the L tokens; it may differ from the one it was built with.
+            inputs: [B, L - n_0, channels], the inputs of every step but the first.
+            schedule: of the L tokens; its grids may differ from those that it was built with.
 
         Returns:
             logits [B, L, *shape, classes].
@@ -67,5 +68,5 @@ class Transformer(Protocol):
     def begin(
         self, condition: Condition, schedule: Schedule, cache: CacheStrategy, attend: Attend
     ) -> Session:
-        """Start a generation, one cached step a scale; equal to the teacher-forced pass if lossless."""
+        """Start a generation, step by step with a cache; equal to the teacher-forced pass if lossless."""
         ...

@@ -22,6 +22,7 @@ _MASKS = {
     "more keys than queries": MaskSpec.full(3, 7),
     "more queries than keys": MaskSpec.full(7, 3),
     "scale-causal": MaskSpec.scale_causal(_SCHEDULE),
+    "causal": MaskSpec.scale_causal(Schedule(((2, 3),), raster=True)),
     "one step of sampling": MaskSpec.step(_SCHEDULE, 1),
     "scale-causal with a prefix": MaskSpec.scale_causal(_SCHEDULE).prefixed(3),
     "gaps between the keys": MaskSpec((2, 3), (((0, 2), (4, 7)), ((1, 3),)), 8),

@@ -11,14 +11,17 @@ from vartk_registry.interfaces import Schedule
 SCHEDULES = {
     "trained": Schedule.of([1, 2, 3]),
     "not square": Schedule.of([(1, 2), (2, 3), (4, 3), (3, 5)]),
-    "raster": Schedule.of([1] * 6),
+    "scales of one token": Schedule.of([1] * 6),
+    "raster order": Schedule(((2, 3),), raster=True),
+    "raster order, of several scales": Schedule(((1, 1), (2, 3)), raster=True),
 }
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
 @pytest.mark.parametrize("trained_on_it", [True, False])
 def test_cached_steps_equal_the_teacher_forced_pass(schedule, trained_on_it):
-    model = tiny(schedule if trained_on_it else Schedule.of([1, 2, 4]))
+    other = Schedule(((2, 2), (4, 4)), raster=True) if schedule.raster else Schedule.of([1, 2, 4])
+    model = tiny(schedule if trained_on_it else other)
     inputs, condition = batch(schedule)
     with torch.no_grad():
         expected = model(inputs, condition, schedule, attend)

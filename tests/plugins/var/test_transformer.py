@@ -294,5 +294,5 @@ def test_what_it_cannot_do_is_refused():
         build(schedule, width=30, heads=4)
     with pytest.raises(ParamErrors, match="did you mean 'depth'"):
         build(schedule, dept=2)
-    with pytest.raises(ValueError, match="the first scale takes no inputs"):
+    with pytest.raises(ValueError, match="the first step takes no inputs"):
         model.begin(condition, schedule, FULL, attend).step(inputs)

@@ -157,7 +157,7 @@ def test_bench_flops(vartk, model_folder, tmp_path, counted):
     assert "## Cached steps" in page
     assert f"| tokenizer | {counted['parameters']['tokenizer']:,} |" in page
     shown = vartk("bench", "flops", model_folder).out
-    assert "transformer: all scales at once" in shown
+    assert "transformer: all steps at once" in shown
     assert "a multiply-add is two" in shown
 
 

@@ -85,6 +85,12 @@ def test_codes_of_other_quantizers(quantizer, device):
     )
 
 
+@pytest.mark.parametrize("grids", [[], [1, 2, 4]], ids=["latent", "several scales"])
+@pytest.mark.parametrize("settings", [{}, {"cache": "h2o"}, {"guidance": 0.0}, {"smooth": True}], ids=str)
+def test_raster_order(grids, settings, device):
+    check_recorded(tiny_model(schedule={"name": "raster", "grids": grids}).to(device), **settings)
+
+
 def test_one_image_has_its_decoder_recorded(model):
     check_recorded(model, labels=[1])
 

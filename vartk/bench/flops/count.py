@@ -26,12 +26,14 @@ from ...config import ModelConfig, Slot
 from ...engine.attention import build_attention
 from ...engine.build import grid
 from ...engine.cache import build_cache
+from ...engine.canvas import Canvas
 from ...engine.folder import new_model
 from ...engine.generate import Recipe, generate
 from ...engine.model import Model
 from ...engine.randomness import randomness
 from ...engine.scale import ScaleState
 from ...engine.weightless import weightless
+from ..scales import scale_sums
 
 ATTENTION = Slot(name="sdpa")
 """The backend that is counted: a call without a mask for each scale, so that masked pairs do not count."""
@@ -63,18 +65,20 @@ def count_flops(config: ModelConfig) -> dict[str, Any]:
     conditions = predictor.conditioner.null(1).to("meta")
     attend = build_attention(ATTENTION, plugins().registry)
     works = {
-        "encode": lambda: tokenizer.encode(image, schedule),
+        "encode": lambda: tokenizer.encode(image, schedule.scales),
         "decode": lambda: tokenizer.decode(latent),
         "forward": lambda: predictor(inputs, conditions, schedule, attend),
     }
     with _counting() as counting:
         parts = [{"part": name, **counting.of(work)} for name, work in works.items()]
-        scales = {}
+        scales: list[dict[str, Any]] = [{"grid": [h, w], "tokens": h * w} for h, w in schedule.grids]
         for name, slot in (("guided", guidance), ("unguided", UNGUIDED)):
             states = _sampling(model, slot, conditions, attend)
-            scales[name] = [counting.of(partial(_next, states)) for _ in schedule.grids]
-            whole = {key: sum(scale[key] for scale in scales[name]) for key in (*KINDS, "total")}
-            parts.append({"part": name, **whole})
+            steps = [counting.of(partial(_next, states)) for _ in range(len(schedule))]
+            sums = {key: scale_sums([step[key] for step in steps], schedule) for key in (*KINDS, "total")}
+            for index, scale in enumerate(scales):
+                scale[name] = {key: counts[index] for key, counts in sums.items()}
+            parts.append({"part": name, **{key: sum(counts) for key, counts in sums.items()}})
     return {
         "benchmark": "flops",
         "parameters": {
@@ -83,17 +87,14 @@ def count_flops(config: ModelConfig) -> dict[str, Any]:
             "conditioner": _parameters(predictor.conditioner),
         },
         "parts": parts,
-        "scales": [
-            {"grid": [h, w], "tokens": h * w, **{name: scales[name][step] for name in scales}}
-            for step, (h, w) in enumerate(schedule.grids)
-        ],
+        "scales": scales,
         "uncounted": dict(counting.unknown),
     }
 
 
-def _next(states: Iterator[ScaleState]) -> torch.Tensor:
-    """Generate a scale, and add it to the image made so far."""
-    return next(states).f_hat
+def _next(states: Iterator[ScaleState]) -> Canvas:
+    """Generate a step, and add it to the image made so far."""
+    return next(states).after
 
 
 def _sampling(model: Model, guidance: Slot, conditions: torch.Tensor, attend: Any) -> Iterator[ScaleState]:

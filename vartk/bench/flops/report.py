@@ -12,7 +12,7 @@ from .count import KINDS
 PARTS = {
     "encode": "tokenizer: encode an image",
     "decode": "tokenizer: decode an image",
-    "forward": "transformer: all scales at once, as in training, forward",
+    "forward": "transformer: all steps at once, as in training, forward",
     "guided": "sampling: all cached steps, with guidance",
     "unguided": "sampling: all cached steps, without guidance",
 }
@@ -45,7 +45,8 @@ def report(result: Mapping[str, Any]) -> Report:
 def _protocol(result: Mapping[str, Any]) -> str:
     told = (
         "Floating-point operations of one image, counted by fvcore's formulas; a multiply-add is "
-        "two. Attention counts the pairs that the mask lets through. A cached step has its share of the "
+        "two. Attention counts the pairs that the mask lets through, or all pairs under a causal mask. "
+        "A cached step has its share of the "
         "tokenizer, whose decoder is a row of its own. Norms, activations, resizing and draws are not "
         "counted; a training step takes about three times the forward pass."
     )

@@ -18,6 +18,7 @@ from ...engine.model import Model
 from ...hub import local_model
 from ..memory import MEANING, Failed, peak_memory
 from ..model import read_model
+from ..scales import scale_sums
 from ..timing import Progress, finish, in_turns, spread
 from .draws import Listening
 
@@ -53,7 +54,7 @@ class Runner:
     """Samples in one way, on a model's weights.
 
     Attributes:
-        stages: the seconds of each scale, and at last of the decoder, of every call.
+        stages: the seconds of each step, and at last of the decoder, of every call.
     """
 
     def __init__(self, way: Way, model: Model) -> None:
@@ -77,7 +78,7 @@ class Runner:
         self.stages.append([after - before for before, after in pairwise(marks)])
 
     def codes(self) -> list[torch.Tensor]:
-        """Return the codes of each scale."""
+        """Return the codes of each step."""
         return [state.codes for state in self.model.stream(self.labels, **self.way.settings)]
 
     def beside(self, codes: Sequence[torch.Tensor]) -> tuple[float, torch.Tensor]:
@@ -210,7 +211,7 @@ def _bench_batch(
                 "transformer_seconds": sum(each[:-1]),
                 "draw_seconds": draws[way],
                 "decoder_seconds": each[-1],
-                "scale_seconds": each[:-1],
+                "scale_seconds": scale_sums(each[:-1], model.schedule),
                 "peak_memory_bytes": memory[way],
                 "codes_alike": alike,
                 "psnr": psnr,

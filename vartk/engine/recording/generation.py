@@ -1,4 +1,4 @@
-"""A generation of a fixed number of images, recorded a scale at a time."""
+"""A generation of a fixed number of images, recorded a step at a time."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from vartk_registry.interfaces import Condition, Tokenizer, Transformer
 
+from ..canvas import Canvas
 from ..generate import Drawn, Recipe, Steps
 from ..overflow import Overflow
 from ..randomness import PerImageRandom
@@ -21,7 +22,7 @@ from .recorder import Recorder
 class RecordedGeneration:
     """What a generation computes from its conditions and its random numbers.
 
-    A scale is a part of the recording. Between two parts a consumer may change the vectors.
+    A step is a part of the recording. Between two parts a consumer may change the vectors.
 
     Args:
         condition, null, drafted: of any generation of this kind; their numbers do not matter.
@@ -54,15 +55,15 @@ class RecordedGeneration:
             self._given = [state.f_hat.clone() for state in drafted]
             # the recording reads what the recipe's parts hold, such as plans of attention
             self._recipe = replace(recipe, random=recipe.random.with_keys(self._keys))
-            self._f_hats: list[Tensor | None] = []
+            self._canvases: list[Canvas] = []
             self._drawn: list[Drawn | None] = []
             caching = torch.is_autocast_cache_enabled()
             # a weight that one part casts must not be taken from the cache by another
             torch.set_autocast_cache_enabled(False)
             try:
                 for step in range(recipe.cache.steps(recipe.schedule)):
-                    f_hat, drawn = recorder.record(lambda step=step: self._compute(step))
-                    self._f_hats.append(f_hat)
+                    canvas, drawn = recorder.record(lambda step=step: self._compute(step))
+                    self._canvases.append(canvas)
                     self._drawn.append(drawn)
             finally:
                 torch.set_autocast_cache_enabled(caching)
@@ -80,7 +81,7 @@ class RecordedGeneration:
         drafted: Sequence[ScaleState],
         decode: Decode,
     ) -> Generator[ScaleState, None, None]:
-        """Yield a generation of at most `batch` images scale by scale, as `generate` does.
+        """Yield a generation of at most `batch` images step by step, as `generate` does.
 
         What is handed out is copied from the recording, which a later generation fills anew.
 
@@ -107,8 +108,12 @@ class RecordedGeneration:
         for latent, state in zip(self._given, drafted, strict=True):
             _fill(latent, state.f_hat)
         overflow = Overflow(len(recipe.schedule), self._keys.device, recipe.precision)
-        for step, (f_hat, drawn) in enumerate(zip(self._f_hats, self._drawn, strict=True)):
+        shown = Canvas(self._tokenizer, recipe.schedule)
+        for step, (canvas, drawn) in enumerate(zip(self._canvases, self._drawn, strict=True)):
             self._recorder.replay(step)
+            if canvas.scales > shown.scales:
+                f_hat = canvas.f_hat[:count].clone()
+                shown = replace(shown, f_hat=f_hat, scales=canvas.scales, pending=())
             if drawn is None:
                 continue
             overflow.take(self._steps.overflow)
@@ -116,31 +121,29 @@ class RecordedGeneration:
                 step,
                 codes=drawn.codes[:count].clone(),
                 vectors=drawn.vectors[:count].clone(),
-                before=None if f_hat is None else f_hat[:count].clone(),
+                before=shown,
                 cache_bytes=drawn.cache_bytes,
-                tokenizer=self._tokenizer,
-                schedule=recipe.schedule,
                 decode=decode,
                 overflow=overflow,
             )
             yield state
             drawn.vectors[:count].copy_(state.vectors)
+            shown = replace(shown, pending=(*shown.pending, state.vectors))
         overflow.check()
 
-    def _compute(self, step: int) -> tuple[Tensor | None, Drawn | None]:
-        """Compute a scale; return the latent of the scales before, and what was drawn."""
+    def _compute(self, step: int) -> tuple[Canvas, Drawn | None]:
+        """Compute a step; return what the steps before have made, and what was drawn."""
         recipe, drafted = self._recipe, len(self._given)
+        canvas = Canvas(self._tokenizer, recipe.schedule)
         if step == 0:
             self._steps = Steps(
                 self._tokenizer, self._transformer, self._condition, self._null, recipe, drafted
             )
-            f_hat = None
         elif step <= drafted:
-            f_hat = self._given[step - 1]
+            canvas = replace(canvas, f_hat=self._given[step - 1], scales=step)
         else:
-            before, vectors = self._f_hats[step - 1], self._drawn[step - 1].vectors
-            f_hat = self._tokenizer.accumulate(before, vectors, step - 1, recipe.schedule)
-        return f_hat, self._steps(step, f_hat)
+            canvas = self._canvases[step - 1].added(self._drawn[step - 1].vectors)
+        return canvas, self._steps(step, canvas)
 
 
 def _clone(condition: Condition) -> Condition:

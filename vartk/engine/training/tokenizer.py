@@ -37,7 +37,7 @@ class TokenizerStage:
     ) -> None:
         self.config = config
         self.train = config.train.tokenizer
-        self.schedule = model.schedule
+        self.schedule = model.schedule.scales
         self.module: nn.Module = model.tokenizer  # type: ignore[assignment]
         self.space = model.tokenizer.space
         self.registry = registry

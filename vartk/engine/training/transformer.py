@@ -1,4 +1,4 @@
-"""The second stage: a transformer learns to predict each scale's codes from the coarser ones."""
+"""The second stage: a transformer learns to predict each step's codes from the steps before."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset
 
-from vartk_registry import Registry
+from vartk_registry import Registry, VartkError
 
 from ...config import Config, model_part
 from ...files import whole_folder
@@ -45,6 +45,11 @@ class TransformerStage:
         self.parallel = self.train.parallel
         self.model = model
         self.module: nn.Module = model.predictor
+        if model.schedule.raster and self.train.self_correction:
+            raise VartkError(
+                f"train.transformer.self_correction={self.train.self_correction:g} has finer scales correct "
+                "wrong codes, and in raster order there are none; take 0"
+            )
         self._conditioner = model.predictor.conditioner
         self._attend = build_attention(self.train.attention, registry)
         self._data = {name: _Codes(split, model.predictor) for name, split in tokens.items()}
@@ -69,7 +74,7 @@ class TransformerStage:
             given, right, made = with_mistakes(tokenizer, given, schedule, most)
         inputs = teacher_inputs(tokenizer, given, schedule, made)
         losses, hits = self._losses(module, inputs, right, conditions, self.train.label_smoothing)
-        last = slice(*self.model.schedule.spans[-1])
+        last = slice(*schedule.scales.spans[-1])
         parts = {
             "loss_last": losses[:, last].mean(),
             "accuracy": hits.mean(),
@@ -116,7 +121,7 @@ class TransformerStage:
 
     def _by_scale(self, name: str, values_L: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return the mean of each scale's tokens, as NAME_0, NAME_1 and so on."""
-        scales = values_L.split(self.model.schedule.sizes)
+        scales = values_L.split(self.model.schedule.scales.sizes)
         return {f"{name}_{k}": values.mean() for k, values in enumerate(scales)}
 
     def _losses(

@@ -15,7 +15,7 @@ from ...engine.model import Model
 from ...engine.samples import Samples
 from ...files import whole_folder
 from ...images import save_image
-from ..sample import Bar, save_record, save_sheet, scale_text
+from ..sample import Bar, save_record, save_sheet
 
 SHEET = 512
 """The longest side of a picture in the sheet, in pixels."""
@@ -71,7 +71,7 @@ def propose(
     made = draw(
         labels,
         seed=draws.seed,
-        watch=lambda done, state: bar.update(done, scale_text(state)),
+        watch=lambda done, state: bar.update(done, state.place),
         **draws.settings,
     )
     classes = [None if label is None else model.classes[label] for label in labels]
