@@ -1,14 +1,17 @@
 """Components that break one rule of an interface each, and the words that name the rule."""
 
+import pickle
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from random import random
 from types import FunctionType
 
 import torch
 from smallest import (
     PLAIN,
-    Codebook,
+    WEIGHTS,
     Colours,
     Dense,
     Difference,
@@ -16,6 +19,7 @@ from smallest import (
     Edges,
     EveryOther,
     Halving,
+    Imports,
     KeepAll,
     KeepAllState,
     Names,
@@ -27,9 +31,9 @@ from smallest import (
     Unguided,
 )
 
-from vartk_registry import MaskSpec
+from vartk_registry import MaskSpec, VartkError
 from vartk_registry.interfaces import CodeSpace, Draw, Example, Schedule
-from vartk_registry.testing import dense_attend
+from vartk_registry.testing import Codebook, dense_attend
 
 
 def broken(base, **changes):
@@ -90,6 +94,24 @@ def cut(output):
 
 def unmasked(q, k, v, *, mask, scale):
     return dense_attend(q, k, v, mask=MaskSpec.full(mask.q_len, mask.kv_len), scale=scale)
+
+
+def reads(read):
+    """An importer's call that reads every file in a way of its own."""
+    return lambda original, a, b: original(WEIGHTS[0], b) if read(a) is None else None
+
+
+def nameless(path):
+    if path not in WEIGHTS:
+        raise VartkError("no")
+
+
+def unpickle(path):
+    if path in WEIGHTS:
+        return
+    with suppress(Exception):
+        pickle.loads(path.read_bytes())
+    raise VartkError(f"{path} cannot be read")
 
 
 SIZE = "must have shape"
@@ -236,6 +258,20 @@ BROKEN = {
             broken(Difference, update=lambda o, a, b: o(a[:1], b[:1])),
             "l1 must not depend on how the images are batched",
         ),
+    ],
+    "importer": [
+        (broken(Imports, __call__=lambda o, a, b: o(a, b).config), "it must return Imported"),
+        (broken(Imports, __call__=lambda o, a, b: replace(o(a, b), config={})), "as in model.yaml"),
+        (broken(Imports, __call__=lambda o, a, b: replace(o(a, b), transformer=None)), "must hold weights"),
+        (
+            broken(Imports, __call__=lambda o, a, b: replace(o(a, b), original_name=lambda name: "")),
+            "must be a name in the foreign files",
+        ),
+        (broken(Imports, __call__=lambda o, a, b: replace(o(a, b), notes="none")), "a tuple of sentences"),
+        (broken(Imports, __call__=reads(lambda path: None)), "a file that is not there must be refused"),
+        (broken(Imports, __call__=reads(Path.read_bytes)), "must be refused with a VartkError, not FileNotF"),
+        (broken(Imports, __call__=reads(nameless)), "must name the file, unlike: no"),
+        (broken(Imports, __call__=reads(unpickle)), "code in a pickle must not run"),
     ],
     "logger": [
         (broken(Rows, log=lambda o, step, values: values.clear()), "must leave the numbers"),

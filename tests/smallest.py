@@ -1,23 +1,24 @@
 """The smallest components that follow the interfaces, one or two of a kind."""
 
 from functools import partial
+from pathlib import Path
 
 import torch
 from PIL import Image
 from torch import nn
 from torch.nn import functional as F
 
-from vartk_registry import MaskSpec
+from vartk_registry import MaskSpec, VartkError
 from vartk_registry.interfaces import (
     CodeSpace,
     Condition,
     Draw,
     Example,
-    Quantized,
+    Imported,
     Schedule,
     TokenizerOutput,
 )
-from vartk_registry.testing import dense_attend
+from vartk_registry.testing import Codebook, dense_attend
 
 SCHEDULE = Schedule.of((1, 2, (2, 4)))
 PLAIN = CodeSpace(8)
@@ -39,26 +40,6 @@ class Unguided:
 class Drawn:
     def __call__(self, logits, step, steps, random):
         return Draw(random.categorical(logits.softmax(-1)), logits.softmax(-1))
-
-
-class Codebook(nn.Module):
-    def __init__(self, dim=4, space=PLAIN):
-        super().__init__()
-        self.dim, self.space = dim, space
-        self.entries = nn.Embedding(space.classes, dim)
-
-    def forward(self, vectors):
-        codes = torch.cdist(vectors.detach(), self.entries.weight).argmin(-1)
-        return Quantized(codes, self.embed(codes), torch.zeros(()))
-
-    def embed(self, codes):
-        return self.entries(codes)
-
-    def mix(self, weights):
-        return weights @ self.entries.weight
-
-    def loss(self, features, approximation):
-        return F.mse_loss(approximation, features.detach()) + F.mse_loss(features, approximation)
 
 
 class Patches(nn.Module):
@@ -326,6 +307,23 @@ class Shift(Difference):
         self.count += len(found)
 
 
+WEIGHTS = [Path("tokenizer.weights"), Path("transformer.weights")]
+"""Names of files that `Imports` reads from memory."""
+
+
+class Imports:
+    """Reads two files that need not be there."""
+
+    def __call__(self, tokenizer, transformer):
+        for path in filter(None, (tokenizer, transformer)):
+            if path not in WEIGHTS:
+                raise VartkError(f"{path} cannot be read")
+        weights = {"weight": torch.ones(2)}
+        return Imported(
+            {"tokenizer": {"name": "patches"}}, weights, transformer and weights, lambda name: f"old.{name}"
+        )
+
+
 GOOD = [
     ("schedule", Halving),
     ("guidance", Unguided),
@@ -346,4 +344,5 @@ GOOD = [
     ("metric", Difference),
     ("metric", Shift),
     ("logger", Rows),
+    ("importer", Imports),
 ]

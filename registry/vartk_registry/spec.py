@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .errors import PluginError, UnknownName
 from .kinds import KINDS
@@ -34,6 +34,8 @@ class ComponentSpec:
         requires: modules that must be importable beyond vartk's own dependencies.
         install_hint: what to type where one of `requires` is missing.
         aliases: other names that find it.
+        check_with: parameters that the conformance kit builds it with, if the defaults are incomplete,
+            large, or reach out to the network.
         api: the contract version it was made for.
     """
 
@@ -45,6 +47,7 @@ class ComponentSpec:
     requires: tuple[str, ...] = ()
     install_hint: str = ""
     aliases: tuple[str, ...] = ()
+    check_with: Mapping[str, Any] = field(default_factory=dict, hash=False)
     api: int = API
 
     def __post_init__(self) -> None:

@@ -23,5 +23,6 @@ def vartk_components() -> list[ComponentSpec]:
             summary="Weights & Biases; a resumed run continues there too",
             requires=("wandb",),
             install_hint="pip install 'vartk[wandb]'",
+            check_with={"mode": "disabled"},
         ),
     ]

@@ -1,12 +1,19 @@
 """Schedules: VAR's published ones, ones that grow to fit any latent grid, and raster order."""
 
+from typing import Any
+
 from vartk_registry import ComponentSpec, hookimpl
 
 _HERE = "vartk_plugins.schedules"
 
 
 def _spec(
-    name: str, attribute: str, summary: str, config: str | None = None, module: str = "grids"
+    name: str,
+    attribute: str,
+    summary: str,
+    config: str | None = None,
+    module: str = "grids",
+    **check_with: Any,
 ) -> ComponentSpec:
     return ComponentSpec(
         kind="schedule",
@@ -14,6 +21,7 @@ def _spec(
         target=f"{_HERE}.{module}:{attribute}",
         config=config and f"{_HERE}.config:{config}",
         summary=summary,
+        check_with=check_with,
     )
 
 
@@ -37,5 +45,5 @@ def vartk_components() -> list[ComponentSpec]:
             "InfinityConfig",
             module="infinity",
         ),
-        _spec("custom", "custom", "your own list of grids", "Custom"),
+        _spec("custom", "custom", "your own list of grids", "Custom", grids=[1, 2, 4]),
     ]

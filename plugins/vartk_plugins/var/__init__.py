@@ -13,5 +13,6 @@ def vartk_components() -> list[ComponentSpec]:
             target="vartk_plugins.var.transformer:VarTransformer",
             config="vartk_plugins.var.config:VarConfig",
             summary="VAR's transformer: AdaLN, l2-normalised attention, learned positions",
+            check_with={"depth": 2, "width": 32, "heads": 2},
         )
     ]

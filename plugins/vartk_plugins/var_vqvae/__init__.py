@@ -2,6 +2,8 @@
 
 from vartk_registry import ComponentSpec, hookimpl
 
+_SMALL = {"channels": 32, "multipliers": [1, 1, 1], "blocks": 1, "latent": 8}
+
 
 @hookimpl
 def vartk_components() -> list[ComponentSpec]:
@@ -13,6 +15,7 @@ def vartk_components() -> list[ComponentSpec]:
             target="vartk_plugins.var_vqvae.tokenizer:MultiScaleVQVAE",
             config="vartk_plugins.var_vqvae.config:VQVAEConfig",
             summary="VAR's multi-scale residual VQVAE, of any depth and width",
+            check_with=_SMALL,
         ),
         ComponentSpec(
             kind="tokenizer",
@@ -20,5 +23,6 @@ def vartk_components() -> list[ComponentSpec]:
             target="vartk_plugins.var_vqvae.bsq:BitwiseVAE",
             config="vartk_plugins.var_vqvae.config:BSQVAEConfig",
             summary="Infinity's multi-scale residual autoencoder, made for the quantizer `bsq`",
+            check_with=_SMALL,
         ),
     ]

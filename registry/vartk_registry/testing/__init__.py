@@ -10,13 +10,17 @@ from .component import check_component
 from .data import check_dataset, check_metric
 from .discriminator import check_discriminator
 from .feature import check_feature
+from .importer import check_importer
 from .logger import check_logger
 from .model import check_conditioner, check_transformer
+from .parts import Codebook, KeepAll
 from .sampling import SeededRandom, check_guidance, check_sampler, check_schedule
 from .tokens import check_quantizer, check_tokenizer
 
 __all__ = [
     "TOLERANCES",
+    "Codebook",
+    "KeepAll",
     "SeededRandom",
     "check_attention",
     "check_cache",
@@ -26,6 +30,7 @@ __all__ = [
     "check_discriminator",
     "check_feature",
     "check_guidance",
+    "check_importer",
     "check_logger",
     "check_metric",
     "check_quantizer",

@@ -3,30 +3,40 @@
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-from ..errors import Unsupported
-from ..interfaces import ScheduleFactory
+import torch
+
+from ..interfaces import CodeSpace, Condition, Schedule
 from ..registry import Registry
 from .attention import check_attention
 from .cache import check_cache
 from .data import check_dataset, check_metric
 from .discriminator import check_discriminator
 from .feature import check_feature
-from .model import check_conditioner
-from .rules import require
+from .importer import check_importer
+from .logger import check_logger
+from .model import check_conditioner, check_transformer
+from .parts import Codebook, KeepAll
+from .rules import require, require_module
 from .sampling import check_guidance, check_sampler, check_schedule
-from .tokens import check_quantizer
+from .tokens import check_quantizer, check_tokenizer
+
+Build = Callable[..., Any]
+"""Builds the component, with the arguments that its interface is built with."""
 
 
 def check_component(registry: Registry, kind: str, name: str) -> None:
-    """Build a component with its default parameters and check it.
+    """Build a component with the parameters `check_with` of its spec, and check it.
 
     Raises:
         AssertionError, PluginError: it breaks the contract; the message names the rule.
-        Unsupported: its kind cannot be checked by name alone, or it cannot run on this machine.
-        VartkError: it cannot be built with its default parameters, so nothing was checked.
+        Unsupported: it cannot run on this machine.
+        VartkError: it cannot be built with these parameters, so nothing was checked.
     """
     spec = registry.find(kind, name)
     if config := registry.config_class(spec):
@@ -35,35 +45,58 @@ def check_component(registry: Registry, kind: str, name: str) -> None:
                 bool(field.metadata.get("help")),
                 f"parameter {field.name!r} has no help; declare it with vartk_registry.param",
             )
-    if kind not in _CHECKS:
-        raise Unsupported(
-            f"{kind} {name!r} cannot be checked by its name alone; build a small one in a test, "
-            "and check it there with vartk_registry.testing"
-        )
-    runtime, check = _CHECKS[kind]
-    check(registry.build(kind, name, {}, **runtime))
+    _CHECKS[kind](partial(registry.build, kind, name, spec.check_with))
 
 
-def _schedule(factory: ScheduleFactory) -> None:
-    latent = factory((16, 16)).latent  # a fixed list ends where it ends
-    check_schedule(factory, latent)
+def _schedule(build: Build) -> None:
+    factory = build()
+    check_schedule(factory, factory((16, 16)).latent)  # a fixed list ends where it ends
 
 
-def _conditioner(conditioner: Any) -> None:
+def _tokenizer(build: Build) -> None:
+    tokenizer, size = build(quantizer=Codebook), (64, 64)
+    latent = h, w = tuple(tokenizer.latent_grid(size))
+    grids = dict.fromkeys([(1, 1), (-(-h // 2), -(-w // 2)), latent])
+    check_tokenizer(tokenizer, size, Schedule(tuple(grids)))
+
+
+def _transformer(build: Build) -> None:
+    schedule, space, channels = Schedule.of((1, 2, 4)), CodeSpace(8), 4
+    transformer = build(schedule=schedule, space=space, channels=channels)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in require_module(transformer).parameters():
+            parameter.copy_(0.3 * torch.randn(parameter.shape, generator=generator))
+    condition = Condition(torch.randn(3, transformer.width, generator=generator))
+    check_transformer(
+        transformer, condition, schedule=schedule, space=space, channels=channels, cache=KeepAll()
+    )
+
+
+def _conditioner(build: Build) -> None:
+    conditioner = build(width=16, classes=["cat", "dog"])
     check_conditioner(conditioner, conditioner.choices[:2] or ["a red cat", "two dogs"])
 
 
-_CHECKS: dict[str, tuple[dict[str, Any], Callable[[Any], None]]] = {
-    "schedule": ({}, _schedule),
-    "quantizer": ({"dim": 16}, check_quantizer),
-    "conditioner": ({"width": 16, "classes": ["cat", "dog"]}, _conditioner),
-    "attention": ({}, check_attention),
-    "cache": ({}, check_cache),
-    "guidance": ({}, check_guidance),
-    "sampler": ({}, check_sampler),
-    "dataset": ({"split": "train"}, check_dataset),
-    "feature": ({}, check_feature),
-    "discriminator": ({}, check_discriminator),
-    "metric": ({}, check_metric),
+def _logger(build: Build) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        check_logger(build(folder=Path(folder), config={}, step=0))
+
+
+_CHECKS: dict[str, Callable[[Build], None]] = {
+    "schedule": _schedule,
+    "quantizer": lambda build: check_quantizer(build(dim=4)),
+    "tokenizer": _tokenizer,
+    "transformer": _transformer,
+    "conditioner": _conditioner,
+    "attention": lambda build: check_attention(build()),
+    "cache": lambda build: check_cache(build()),
+    "guidance": lambda build: check_guidance(build()),
+    "sampler": lambda build: check_sampler(build()),
+    "dataset": lambda build: check_dataset(build(split="train")),
+    "feature": lambda build: check_feature(build()),
+    "discriminator": lambda build: check_discriminator(build()),
+    "metric": lambda build: check_metric(build()),
+    "logger": _logger,
+    "importer": lambda build: check_importer(build()),
 }
-"""The kinds that can be built from a name alone: the arguments of the build, and the check."""

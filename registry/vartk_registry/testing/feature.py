@@ -5,19 +5,18 @@ from __future__ import annotations
 import torch
 
 from ..interfaces import Feature, VectorFeature
-from .rules import require, require_close, require_shape
+from .rules import require, require_close, require_module, require_shape
 
 
 def check_feature(feature: Feature) -> None:
     """Check a feature on random images of three sizes."""
-    if not isinstance(feature, torch.nn.Module):
-        raise AssertionError(f"a {type(feature).__name__} must be a torch.nn.Module")
+    network = require_module(feature)
     require(
-        not any(module.training for module in feature.modules()),
+        not any(module.training for module in network.modules()),
         "a feature must be built in evaluation mode",
     )
     require(
-        not any(parameter.requires_grad for parameter in feature.parameters()),
+        not any(parameter.requires_grad for parameter in network.parameters()),
         "a feature must be frozen: its parameters take no gradient",
     )
     require(isinstance(feature.label, str) and bool(feature.label), "label must be a name, such as ELite0")

@@ -46,14 +46,20 @@ def require_close(rule: str, actual: torch.Tensor, expected: torch.Tensor, toler
         require(difference <= allowed, f"{rule}; the largest difference is {difference:.2g}")
 
 
+def require_module(component: object) -> torch.nn.Module:
+    """Return the component, which must be a `torch.nn.Module`."""
+    if not isinstance(component, torch.nn.Module):
+        raise AssertionError(f"a {type(component).__name__} must be a torch.nn.Module")
+    return component
+
+
 @contextmanager
 def mode(component: object, *, training: bool) -> Iterator[None]:
     """Put a module into training or evaluation mode for a while."""
-    if not isinstance(component, torch.nn.Module):
-        raise AssertionError(f"a {type(component).__name__} must be a torch.nn.Module")
-    before = component.training
-    component.train(training)
+    module = require_module(component)
+    before = module.training
+    module.train(training)
     try:
         yield
     finally:
-        component.train(before)
+        module.train(before)

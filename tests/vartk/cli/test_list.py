@@ -143,10 +143,14 @@ def test_check_a_plugin_that_keeps_the_contract(vartk):
     assert set(last(ran.out)["results"].values()) == {"keeps the contract"}
 
 
-def test_check_a_component_that_has_no_check_by_name(vartk):
-    ran = vartk("plugins", "check", "vartk_plugins.var")
+def test_check_a_component_that_cannot_be_built_by_its_name(vartk):
+    ran = vartk("plugins", "check", "vartk_plugins.folder")
     assert ran.code == 0
-    assert "not checked: transformer 'var' cannot be checked by its name alone" in ran.out
+    assert "not checked: dataset folder needs path" in ran.out
+
+
+def test_check_a_component_whose_defaults_are_too_large_for_a_check(vartk):
+    assert "transformer/var  keeps the contract" in vartk("plugins", "check", "vartk_plugins.var").out
 
 
 def test_check_a_plugin_without_components(vartk):
