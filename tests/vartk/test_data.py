@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from vartk.config import AugmentConfig
-from vartk.engine.data import EndlessBatches, Images, augmented, fit, loader, to_tensor
+from vartk.engine.data import EndlessBatches, Images, augmented, fit, loader, on_device, to_tensor
 from vartk_registry import VartkError
 from vartk_registry.interfaces import Example
 
@@ -154,3 +154,18 @@ def test_to_tensor_is_exact():
     assert np.array_equal(back[0], values)
     assert np.array_equal(back[1], values.T)
     assert np.array_equal(back[2], 255 - values)
+
+
+@pytest.mark.parametrize("name", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+@pytest.mark.parametrize("count", [0, 1, 5])
+def test_batches_arrive_on_the_device_whole_and_in_order(name, count):
+    device = torch.device(name)
+    sent = [(torch.full((64, 3), index), torch.full((64,), -index)) for index in range(count)]
+    pinned = ([x.pin_memory() if name == "cuda" else x for x in batch] for batch in sent)
+    arrived = []
+    for batch in on_device(pinned, device):
+        assert all(tensor.device.type == name for tensor in batch)
+        arrived.append([tensor * 1 for tensor in batch])  # computed before the next one arrives
+    assert len(arrived) == count
+    for batch, expected in zip(arrived, sent, strict=True):
+        assert all(torch.equal(one.cpu(), other) for one, other in zip(batch, expected, strict=True))

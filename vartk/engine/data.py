@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -134,6 +135,38 @@ def loader(dataset: Any, batches: Any, workers: int, device: torch.device) -> Da
         generator=torch.Generator(),  # the default one would make a resumed run draw differently
         worker_init_fn=_apart,
     )
+
+
+def on_device(
+    batches: Iterable[Sequence[torch.Tensor]], device: torch.device
+) -> Iterator[list[torch.Tensor]]:
+    """Yield batches of several tensors on a device; a GPU gets each while it computes on the one before.
+
+    Args:
+        batches: for a GPU in pinned memory, as `loader` makes them.
+    """
+    if device.type != "cuda":
+        for batch in batches:
+            yield [tensor.to(device) for tensor in batch]
+        return
+    copies = torch.cuda.Stream(device)
+    ahead: deque[tuple[list[torch.Tensor], torch.cuda.Event]] = deque()
+    for batch in batches:
+        with torch.cuda.stream(copies):
+            ahead.append(([tensor.to(device, non_blocking=True) for tensor in batch], copies.record_event()))
+        if len(ahead) > 1:
+            yield _arrived(*ahead.popleft())
+    while ahead:
+        yield _arrived(*ahead.popleft())
+
+
+def _arrived(batch: list[torch.Tensor], copied: torch.cuda.Event) -> list[torch.Tensor]:
+    """Let the device wait for a batch, and keep its memory until the work that follows is done."""
+    stream = torch.cuda.current_stream(batch[0].device)
+    stream.wait_event(copied)
+    for tensor in batch:
+        tensor.record_stream(stream)
+    return batch
 
 
 def _apart(worker: int) -> None:

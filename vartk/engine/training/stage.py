@@ -40,6 +40,10 @@ class Stage(Protocol):
         """Return the scalar to descend, a mean over the batch, and numbers to report."""
         ...
 
+    def compile(self) -> None:
+        """Compile with torch.compile what `loss` computes outside the module."""
+        ...
+
     def validate(self, module: nn.Module, device: torch.device) -> dict[str, float]:
         """Return numbers about held-out data; none where there is no such data."""
         ...

@@ -17,7 +17,7 @@ from ...config import Config, model_part
 from ...files import whole_folder
 from ...images import enlarged, tile
 from ..build import grid
-from ..data import EndlessBatches, Images, loader
+from ..data import EndlessBatches, Images, loader, on_device
 from ..distributed import ALONE, World
 from ..folder import write_model
 from ..model import Model
@@ -44,6 +44,7 @@ class TokenizerStage:
         self.perceptual = build_perceptual(self.train.perceptual, registry)
         size = grid(config.image_size)
         self.opponent = build_adversary(self.train, size, registry)
+        self._pixel_losses = _pixel_losses
         self._training = Images(datasets["train"], size, config.augment, self.train.seed)
         self._validation = Images(datasets["validation"], size)
 
@@ -55,14 +56,16 @@ class TokenizerStage:
         self._look_on(device)
         # on a CPU the backward pass of group normalisation takes twice as long in channels_last
         layout = torch.channels_last if device.type == "cuda" else torch.contiguous_format
-        for images in loader(self._training, views, self.train.workers, device):
-            yield images.to(device, memory_format=layout, non_blocking=True)
+        batches = ([images] for images in loader(self._training, views, self.train.workers, device))
+        for (images,) in on_device(batches, device):
+            yield images.contiguous(memory_format=layout)
 
     def loss(self, module: nn.Module, images: torch.Tensor) -> tuple[torch.Tensor, dict[str, Any]]:
         """Return the weighted loss, and its parts."""
         output: TokenizerOutput = module(images, self.schedule)
         made = output.images.float()
-        parts = {"l1": F.l1_loss(made, images), "l2": F.mse_loss(made, images), **output.losses}
+        l1, l2 = self._pixel_losses(made, images)
+        parts = {"l1": l1, "l2": l2, **output.losses}
         total = self.train.l1 * parts["l1"] + self.train.l2 * parts["l2"]
         total = total + self.train.vq * sum(output.losses.values())
         if self.perceptual is not None:
@@ -74,6 +77,10 @@ class TokenizerStage:
             adversarial, numbers = self.opponent.term(images, made, total)
             total, parts = total + adversarial, parts | numbers
         return total, {name: value.detach() for name, value in parts.items()}
+
+    def compile(self) -> None:
+        """See `Stage`."""
+        self._pixel_losses = torch.compile(_pixel_losses)
 
     @torch.no_grad()
     def validate(self, module: Any, device: torch.device) -> dict[str, float]:
@@ -106,6 +113,11 @@ class TokenizerStage:
         """Move the feature, if there is one, to the images' device."""
         if self.perceptual is not None:
             self.perceptual.to(device)  # type: ignore[attr-defined]
+
+
+def _pixel_losses(made: torch.Tensor, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the mean absolute and the mean squared error."""
+    return F.l1_loss(made, images), F.mse_loss(made, images)
 
 
 def _card(config: Config) -> str:

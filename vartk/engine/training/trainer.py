@@ -78,6 +78,7 @@ class Trainer:
         self.compiled = compiles(self.config, device, sharded=self.parallel.sharded)
         if self.compiled:
             self.forward = torch.compile(self.forward)
+            stage.compile()
         self.optimizer = build_optimizer(self.module, self.config)
         make_state(self.module, self.optimizer)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.config.precision == "fp16")
@@ -159,8 +160,9 @@ class Trainer:
                 loss, values = self.stage.loss(self.forward, micro)
             self.scaler.scale(loss / parts).backward()
             for name, value in {"loss": loss.detach(), **values}.items():
-                means[name] = means.get(name, 0) + value / parts
-        return self.world.mean(means)
+                means[name] = means[name] + value if name in means else value
+        # each operation is a launch for each number
+        return self.world.mean({name: value / parts for name, value in means.items()} if parts > 1 else means)
 
     def _others(self) -> dict[str, checkpoint.Stateful]:
         """Return by name what a checkpoint holds beside the module and its optimizer."""

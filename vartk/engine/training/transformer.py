@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,13 @@ from ...images import enlarged, tile
 from ..attention import build_attention
 from ..build import Predictor
 from ..codes import split, teacher_inputs
-from ..data import EndlessBatches, View, loader
+from ..data import EndlessBatches, View, loader, on_device
 from ..distributed import ALONE, World
 from ..folder import write_model
 from ..model import Model
 from ..tokens import Tokens
 from .correction import with_mistakes
+from .scores import Scores
 from .stage import VALIDATED_AT_ONCE
 
 Batch = tuple[torch.Tensor, torch.Tensor]
@@ -51,6 +52,7 @@ class TransformerStage:
                 "wrong codes, and in raster order there are none; take 0"
             )
         self._conditioner = model.predictor.conditioner
+        self._scores = Scores(model.tokenizer.space, model.schedule.scales)
         self._attend = build_attention(self.train.attention, registry)
         self._data = {name: _Codes(split, model.predictor) for name, split in tokens.items()}
 
@@ -58,8 +60,9 @@ class TransformerStage:
         """Yield this process's share of each step's batch, from `start` on."""
         data = self._data["train"]
         views = EndlessBatches(len(data), self.train.batch, self.train.seed, start, self.train.steps, world)
-        for codes, conditions in loader(data, views, self.train.workers, device):
-            yield codes.to(device).long(), conditions.to(device)
+        batches = loader(data, views, self.train.workers, device)
+        for codes, conditions in on_device(batches, device):
+            yield codes.long(), conditions
 
     def loss(self, module: nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, Any]]:
         """Return the mean cross-entropy over all tokens, and how well each scale is met."""
@@ -73,16 +76,12 @@ class TransformerStage:
         if module.training and most:
             given, right, made = with_mistakes(tokenizer, given, schedule, most)
         inputs = teacher_inputs(tokenizer, given, schedule, made)
-        losses, hits = self._losses(module, inputs, right, conditions, self.train.label_smoothing)
-        last = slice(*schedule.scales.spans[-1])
-        parts = {
-            "loss_last": losses[:, last].mean(),
-            "accuracy": hits.mean(),
-            "accuracy_last": hits[:, last].mean(),
-            **self._by_scale("loss", losses.mean(0)),
-            **self._by_scale("accuracy", hits.mean(0)),
-        }
-        return losses.mean(), {name: value.detach() for name, value in parts.items()}
+        logits = module(inputs, conditions, schedule, self._attend)
+        return self._scores.loss(logits, torch.cat(list(right), dim=1), self.train.label_smoothing)
+
+    def compile(self) -> None:
+        """See `Stage`."""
+        self._scores.compile()
 
     @torch.no_grad()
     def validate(self, module: Any, device: torch.device) -> dict[str, float]:
@@ -91,18 +90,16 @@ class TransformerStage:
         count = min(len(data), self.train.eval_images)
         if not count:
             return {}
-        sums = [torch.zeros(self.model.schedule.total, dtype=torch.float64) for _ in range(2)]
+        total = torch.zeros(2, self.model.schedule.total, dtype=torch.float64)
         for start in range(0, count, VALIDATED_AT_ONCE):
-            codes, conditions = data[start : min(start + VALIDATED_AT_ONCE, count)]
-            scales = split(codes.to(device).long(), self.model.schedule)
-            inputs = teacher_inputs(self.model.tokenizer, scales, self.model.schedule)
-            made = self._losses(module, inputs, scales, conditions.to(device), 0.0)
-            for total, values in zip(sums, made, strict=True):
-                total += values.double().sum(0).cpu()
-        loss, accuracy = (total / count for total in sums)
-        means = {"loss": loss.mean(), "accuracy": accuracy.mean()}
-        means |= self._by_scale("loss", loss) | self._by_scale("accuracy", accuracy)
-        return {name: value.item() for name, value in means.items()}
+            given, conditions = data[start : min(start + VALIDATED_AT_ONCE, count)]
+            codes = given.to(device).long()
+            inputs = teacher_inputs(
+                self.model.tokenizer, split(codes, self.model.schedule), self.model.schedule
+            )
+            logits = module(inputs, conditions.to(device), self.model.schedule, self._attend)
+            total += self._scores.tokens(logits, codes).double().sum(1).cpu()
+        return {name: value.item() for name, value in self._scores.by_scale(total / count).items()}
 
     @torch.no_grad()
     def preview(self, module: Any, device: torch.device) -> torch.Tensor:
@@ -118,27 +115,6 @@ class TransformerStage:
         tokenizer = self.model.tokenizer.state_dict()  # type: ignore[attr-defined]
         with whole_folder(folder, replace=True) as aside:
             write_model(aside, model_part(self.config), tokenizer, weights, _card(self.config))
-
-    def _by_scale(self, name: str, values_L: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return the mean of each scale's tokens, as NAME_0, NAME_1 and so on."""
-        scales = values_L.split(self.model.schedule.scales.sizes)
-        return {f"{name}_{k}": values.mean() for k, values in enumerate(scales)}
-
-    def _losses(
-        self,
-        module: Any,
-        inputs: torch.Tensor,
-        right: Sequence[torch.Tensor],
-        conditions: torch.Tensor,
-        smoothing: float,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the loss of each right code and whether it was the likeliest, both [B, L]."""
-        model = self.model
-        codes = torch.cat(list(right), dim=1)
-        logits = module(inputs, conditions, model.schedule, self._attend)
-        hits = (logits.argmax(-1) == codes).float()
-        losses = model.tokenizer.space.loss(logits, codes, smoothing)
-        return losses, hits.flatten(2).mean(2) if hits.ndim > 2 else hits
 
 
 class _Codes(Dataset[Batch]):
