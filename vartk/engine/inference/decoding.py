@@ -9,7 +9,7 @@ from vartk_registry.interfaces import Tokenizer
 from .precision import Precision
 
 CELLS = 4096
-"""Cells of the latents that are decoded at once: those of one image of 1024 pixels at a stride of 16."""
+"""Cells of latents decoded or encoded at once: those of an image of 1024 pixels at a stride of 16."""
 
 
 def decoded(tokenizer: Tokenizer, f_hat: torch.Tensor, precision: Precision) -> torch.Tensor:

@@ -16,6 +16,7 @@ from ...config import ModelConfig, SamplingConfig, Slot
 from ..arguments import as_images, as_masks
 from ..build import grid
 from ..given import Given, Pixels
+from ..inference.decoding import CELLS
 from ..samples import Samples
 from .cells import kept_cells, published_cells
 from .fill import filled
@@ -23,8 +24,8 @@ from .paste import pasted
 
 COMPOSITES = ("paste", "codes")
 
-NO_SETTINGS = ("refiner", "draft", "watch")
-"""Arguments of `Model.sample` that are no settings of sampling."""
+NO_SETTINGS = ("seed", "watch", "refiner", "draft", "composite", "fit", "window")
+"""Arguments of the tasks and of `Model.sample` that are no settings of sampling."""
 
 
 class GivesCells(ABC):
@@ -95,11 +96,13 @@ class GivesCells(ABC):
         if composite == "paste" and not keep:
             images = filled(images, (masks == 0).to(images))
         weights = [torch.ones_like(cells) for cells in weights[:keep]] + weights[keep:]
-        vectors = [self.tokenizer.embed(codes) for codes in self.encode(images, schedule)]
+        at_once = max(1, CELLS // scales.sizes[-1])
+        encoded = [self.encode(part, schedule) for part in images.split(at_once)]
+        vectors = [self.tokenizer.embed(torch.cat(codes)) for codes in zip(*encoded, strict=True)]
         return Given(scales, weights, vectors, pixels)
 
     def _schedule_in(self, settings: Mapping[str, Any]) -> Slot:
-        """Return the schedule of a generation with settings of `Model.sample`."""
+        """Return the schedule of a generation with settings, arguments of a task among them."""
         of_sampling = {key: value for key, value in settings.items() if key not in NO_SETTINGS}
         return self.sampling(**of_sampling).schedule
 

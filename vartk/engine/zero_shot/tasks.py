@@ -145,8 +145,7 @@ class ZeroShot(GivesCells):
             images: [N, 3, H, W] in [-1, 1], of any size.
             labels: one an image; None for no class.
             factor: how many times larger the result is.
-            keep: scales that are given; None for those whose cells are no smaller than the images' pixels
-                allow (see `scales_shown`).
+            keep: scales that are given; None for those that images of this size determine (`scales_shown`).
             settings: of `inpaint`.
 
         Raises:
@@ -157,10 +156,9 @@ class ZeroShot(GivesCells):
         large = enlarged(images, factor)
         fits = all(side >= own for side, own in zip(large.shape[-2:], size, strict=True))
         if keep is None:
-            shown = min(
-                1.0, (1.0 if fits else max(large.shape[-2] / size[0], large.shape[-1] / size[1])) / factor
-            )
-            keep = scales_shown(self.schedule_of(settings.get("schedule")), shown)
+            again = 1.0 if fits else max(side / own for side, own in zip(large.shape[-2:], size, strict=True))
+            shown = min(1.0, again / factor)  # of the model's resolution, which draws a small result larger
+            keep = scales_shown(self.schedule_of(self._schedule_in(settings)), shown)
         made = self.vary(large, labels, keep=keep, fit="tile" if fits else "pad", **settings)
         return replace(made, images=projected(made.images, (images.cpu() + 1) / 2))
 
