@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence, Set
-from numbers import Integral
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from vartk_registry import VartkError, shown
+from vartk_registry import UnknownName, VartkError, shown
 
 LIMIT = 1.5
 """The largest magnitude of a pixel: resizing overshoots [-1, 1] a little, other ranges reach farther."""
+
+LARGEST_FACTOR = 100
+"""A picture is enlarged by no more: pixels grow with its square, and memory ends."""
 
 _NO_LISTS = (str, bytes, Mapping, Set)
 """What can be iterated over, but is no list: without an order, or of letters or keys."""
@@ -117,6 +120,29 @@ def as_dtype(dtype: Any) -> torch.dtype:
     return dtype
 
 
+def as_scales(name: str, value: Any, most: int) -> int:
+    """Return a number of scales, from 0 to `most`; `VartkError` where it is none."""
+    if not is_count(value) or value > most:
+        raise VartkError(f"{name}={shown(value)} is out of range; give 0 to {most} scales")
+    return int(value)
+
+
+def as_choice(what: str, value: Any, choices: Collection[str]) -> str:
+    """Return one of some names; `UnknownName` where it is none of them."""
+    if not isinstance(value, str) or value not in choices:
+        raise UnknownName(what, str(value), choices)
+    return value
+
+
+def as_watcher(watch: Any) -> Any:
+    """Return what is to be called after each scale, or None; `VartkError` where it cannot be called."""
+    if watch is not None and not callable(watch):
+        raise VartkError(
+            f"watch={shown(watch)} cannot be called; give a function of the images done and the scale's state"
+        )
+    return watch
+
+
 def as_path(path: Any, what: str) -> Path:
     """Return a path; `VartkError` where it is none, `what` being what it should lead to."""
     if not isinstance(path, (str, os.PathLike)) or not str(path) or "\0" in str(path):
@@ -127,6 +153,16 @@ def as_path(path: Any, what: str) -> Path:
 def _plain(value: Any) -> Any:
     """Return the numbers of a tensor or array as Python's."""
     return value.tolist() if hasattr(value, "tolist") else value
+
+
+def is_count(value: Any, low: int = 0) -> bool:
+    """Return whether a value is an integer from `low` on."""
+    return _is_integer(value) and value >= low
+
+
+def is_factor(value: Any) -> bool:
+    """Return whether a side may be multiplied by a value: a number above 0 and up to `LARGEST_FACTOR`."""
+    return isinstance(value, Real) and not isinstance(value, bool) and 0 < value <= LARGEST_FACTOR
 
 
 def _is_integer(value: Any) -> bool:

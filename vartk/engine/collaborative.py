@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any, Generic, Protocol, TypeVar
 
 import torch
@@ -14,6 +13,7 @@ from vartk_registry import VartkError, shown
 from vartk_registry.interfaces import Tokenizer
 
 from ..config import SamplingConfig
+from .arguments import as_scales
 from .build import Predictor
 from .generate import Recipe
 
@@ -92,9 +92,7 @@ def hand_over(
         raise VartkError(
             "the drafter draws whole scales, and these models draw a code at a time (raster order)"
         )
-    if not isinstance(draft, Integral) or isinstance(draft, bool) or not 0 <= draft <= len(ours):
-        raise VartkError(f"draft={shown(draft)} is out of range; give 0 to {len(ours)} scales")
-    return Handover(refiner, draft, sampling)
+    return Handover(refiner, as_scales("draft", draft, len(ours)), sampling)
 
 
 def _check_fit(drafter: Collaborator, refiner: Collaborator) -> None:

@@ -16,7 +16,7 @@ from vartk_registry import Plugins, VartkError, shown
 from vartk_registry.interfaces import CacheStrategy, Schedule, Tokenizer
 
 from ..config import OWN, Layer, ModelConfig, SamplingConfig, Slot, compose, nest, plain, with_preset
-from .arguments import as_codes, as_images, as_labels, seeds_of
+from .arguments import as_codes, as_images, as_labels, as_watcher, seeds_of
 from .attention import build_attention
 from .blend import Blend
 from .build import Predictor, build_schedule, grid, schedule_slot
@@ -165,7 +165,7 @@ class Model(ZeroShot):
         Raises:
             VartkError: a setting or a label is unknown or out of range, or the refiner does not fit.
         """
-        sampling = self.sampling(**settings)
+        sampling, watch = self.sampling(**settings), as_watcher(watch)
         conditions = self._conditions(labels)
         self._check_given(given, sampling, len(conditions))
         seeds = seeds_of(seed, len(conditions))
@@ -324,6 +324,8 @@ class Model(ZeroShot):
 
     def _check_given(self, given: Given | None, sampling: SamplingConfig, count: int) -> None:
         if given is not None:
+            if not isinstance(given, Given):
+                raise VartkError(f"given={shown(given)} holds no cells; make them with model.given")
             given.check(self.schedule_of(sampling.schedule), count)
 
     def _prepared(self, sampling: SamplingConfig) -> Inference:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from numbers import Integral
 from typing import Any
 
 import torch
 
-from vartk_registry import UnknownName, VartkError
+from vartk_registry import VartkError
 from vartk_registry.interfaces import Schedule, Tokenizer
 
 from ...config import ModelConfig, SamplingConfig, Slot
-from ..arguments import as_images, as_masks
+from ..arguments import as_choice, as_images, as_masks, as_scales
 from ..build import grid
 from ..given import Given, Pixels
 from ..inference.decoding import CELLS
@@ -81,11 +80,9 @@ class GivesCells(ABC):
             VartkError: images as for `Model.encode`; masks of another shape or range; `keep` is not from 0 to
                 the number of scales.
         """
-        if composite not in COMPOSITES:
-            raise UnknownName("composite", composite, COMPOSITES)
+        as_choice("composite", composite, COMPOSITES)
         scales = self.schedule_of(schedule)
-        if not isinstance(keep, Integral) or isinstance(keep, bool) or not 0 <= keep <= len(scales):
-            raise VartkError(f"keep={keep!r} is out of range; give 0 to {len(scales)} scales")
+        keep = as_scales("keep", keep, len(scales))
         images = as_images(images, self.device)
         masks = as_masks(masks, images)
         pixels = None

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 import torch
 
-from vartk_registry import UnknownName, VartkError
+from vartk_registry import VartkError, shown
 from vartk_registry.interfaces import Grid
+
+from ..arguments import LARGEST_FACTOR, as_choice, is_factor
 
 PLACES = {
     "center": (0.5, 0.5),
@@ -34,9 +36,13 @@ def on_canvas(images: torch.Tensor, canvas: Sequence[float], at: str) -> tuple[t
     Raises:
         VartkError: the canvas is not larger, or there is no such place.
     """
-    if at not in PLACES:
-        raise UnknownName("place", at, PLACES)
+    as_choice("place", at, PLACES)
     h, w = images.shape[-2:]
+    if not isinstance(canvas, Sequence) or len(canvas) != 2 or not all(map(is_factor, canvas)):
+        raise VartkError(
+            f"canvas={shown(canvas)} is no width and height in those of the images; give two numbers up to "
+            f"{LARGEST_FACTOR}, as in (2, 1) for twice the width"
+        )
     width, height = (round(side * times) for side, times in zip((w, h), canvas, strict=True))
     if width < w or height < h or (width, height) == (w, h):
         raise VartkError(

@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 
-from vartk_registry import UnknownName
+from vartk_registry import VartkError, shown
 from vartk_registry.interfaces import Grid
 
+from ..arguments import as_choice, is_count
 from ..samples import Samples
 from ..scale import ScaleState
 from .windows import Window, tiles, whole
@@ -31,8 +32,11 @@ def windows_for(masks: torch.Tensor, size: Grid, fit: str, shorter: int | None) 
     Raises:
         VartkError: there is no such fit, or no window fits into the picture.
     """
-    if fit not in FITS:
-        raise UnknownName("fit", fit, FITS)
+    as_choice("fit", fit, FITS)
+    if shorter is not None and not is_count(shorter, 1):
+        raise VartkError(
+            f"window={shown(shorter)} is no size; give the shorter side in pixels, as in window=256"
+        )
     if fit == "tile":
         return tiles(masks, size, shorter)
     return [whole(masks.shape[-2:], size, stretch=fit == "stretch")]

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from numbers import Integral
 from typing import Any
 
 import torch
 
-from vartk_registry import VartkError
+from vartk_registry import VartkError, shown
 
-from ..arguments import as_images, as_masks, seeds_of
+from ..arguments import as_choice, as_images, as_masks, as_watcher, is_count, seeds_of
 from ..blend import Blend
 from ..build import grid
 from ..samples import Samples
 from ..scale import ScaleState
 from .base import GivesCells
 from .canvas import on_canvas, window_for
-from .painting import Painter, windows_for
+from .painting import FITS, Painter, windows_for
 from .upscaling import enlarged, projected, scales_shown
 
 
@@ -59,7 +58,7 @@ class ZeroShot(GivesCells):
             VartkError: as `given` and `Model.sample`; images smaller than a cell of the latent, or than a
                 window.
         """
-        size = grid(self.config.image_size)
+        size, watch = grid(self.config.image_size), as_watcher(watch)
         images = self._pictures(images)
         masks = as_masks(masks, images)
         labels = [None] * len(images) if labels is None else labels
@@ -101,7 +100,7 @@ class ZeroShot(GivesCells):
         """
         images = self._pictures(images)
         placed, masks = on_canvas(images, canvas, at)
-        if fit == "tile" and window is None:
+        if as_choice("fit", fit, FITS) == "tile" and window is None:
             window = window_for(images.shape[-2:], placed.shape[-2:], grid(self.config.image_size))
         return self.inpaint(placed, masks, labels, fit=fit, window=window, **settings)
 
@@ -187,8 +186,8 @@ class ZeroShot(GivesCells):
             VartkError: there are fewer than two steps, one end is an image and the other a label; errors of
                 `given` and `Model.sample`.
         """
-        if not isinstance(steps, Integral) or isinstance(steps, bool) or steps < 2:
-            raise VartkError(f"steps={steps!r} is no way between two ends; give 2 or more")
+        if not is_count(steps, 2):
+            raise VartkError(f"steps={shown(steps)} is no way between two ends; give 2 or more")
         if isinstance(start, torch.Tensor) != isinstance(end, torch.Tensor):
             raise VartkError("one end is an image and the other a label; give two images, or two labels")
         shares = torch.linspace(0, 1, steps)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import torch
 from torch.nn import functional as F
 
-from vartk_registry import VartkError
+from vartk_registry import VartkError, shown
 from vartk_registry.interfaces import Schedule
+
+from ..arguments import LARGEST_FACTOR, is_factor
 
 PROJECTIONS = 16
 """Corrections of a result, each by what is wrong with it at the small size."""
@@ -18,8 +20,11 @@ def enlarged(images: torch.Tensor, factor: float) -> torch.Tensor:
     Raises:
         VartkError: the factor is not above 1.
     """
-    if not factor > 1:
-        raise VartkError(f"factor={factor:g} does not enlarge; give a number above 1, as in factor=2")
+    if not is_factor(factor) or factor <= 1:
+        raise VartkError(
+            f"factor={shown(factor)} does not enlarge; give a number above 1 and up to {LARGEST_FACTOR}, as "
+            "in factor=2"
+        )
     h, w = images.shape[-2:]
     return _resized(images, (round(h * factor), round(w * factor))).clamp(-1, 1)
 
