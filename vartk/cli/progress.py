@@ -50,7 +50,8 @@ class Bar:
         tenth, now = int(done * LINES / self._total), time.monotonic()
         if tenth > self._tenth or now - self._told > 60:
             self._tenth, self._told = tenth, now
-            self.line(f"{self._title} {int(done)}/{self._total} {text}{self._left(done, now)}".rstrip())
+            words = f"{self._title} {int(done)}/{self._total} {text}".rstrip()
+            self.line(f"{words}{self._left(done, now)}")
 
     def _left(self, done: float, now: float) -> str:
         """Return the time that is left, at the speed so far; nothing while it is not known or short."""

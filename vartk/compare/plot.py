@@ -6,15 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from ..bench.svg import GREY, GRID, document, text
+from ..bench.chart import Axes, around
+from ..bench.svg import GREY, document, text
 from ..evaluation.report import set_name
 
 LEFT, TOP, BOTTOM = 68, 44, 52
 """Of one chart, the room around its axes."""
 PLOT, LEAST, LEADER = 460, 264, 48
 """Of one chart, the width and the least height between the axes, and the room for lines to the names."""
-TICKS, LINE = 5, 16
-"""Of an axis its ticks, and pixels between two names."""
+LINE = 16
+"""Pixels between two names."""
 LETTERS, LETTER = 36, 7
 """Of a name, how many are shown, and the pixels that one takes."""
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555")
@@ -76,24 +77,11 @@ def front(points: Sequence[Point]) -> list[Point]:
 
 def _chart(points: Sequence[Point], x_label: str, y_label: str, top: float, height: float) -> Iterator[str]:
     """Yield the parts of a chart: costs from 0, quality around what there is, names beside it."""
-    ys = [y for _, _, y in points] or [0.0]
     x_high = 1.15 * max((x for _, x, _ in points), default=0) or 1.0
-    margin = 0.2 * (max(ys) - min(ys)) or 0.1 * abs(max(ys)) or 1.0
-    y_low, y_high = min(ys) - margin, max(ys) + margin
-    start, end, first, base = LEFT, LEFT + PLOT, top + TOP, top + height - BOTTOM
-
-    def place(x: float, y: float) -> tuple[float, float]:
-        return start + (end - start) * x / x_high, base - (base - first) * (y - y_low) / (y_high - y_low)
-
-    for i in range(TICKS):
-        x, y = x_high * i / (TICKS - 1), y_low + (y_high - y_low) * i / (TICKS - 1)
-        across, up = place(x, y)
-        yield f'<line x1="{across:.1f}" x2="{across:.1f}" y1="{first}" y2="{base}" stroke="{GRID}"/>'
-        yield f'<line x1="{start}" x2="{end}" y1="{up:.1f}" y2="{up:.1f}" stroke="{GRID}"/>'
-        yield text(across, base + 17, f"{x:.3g}", "middle")
-        yield text(start - 6, up + 4, f"{y:.3g}", "end")
-    yield text((start + end) / 2, base + 38, x_label, "middle")
-    yield text(start, first - 16, f"{y_label}: less is better", size=13)
+    end, first, base = LEFT + PLOT, top + TOP, top + height - BOTTOM
+    axes = Axes(LEFT, end, first, base, (0, x_high), around([y for _, _, y in points] or [0.0]))
+    place = axes.place
+    yield from axes.drawn(x_label, f"{y_label}: less is better")
     path = " ".join("{:.1f},{:.1f}".format(*place(x, y)) for _, x, y in front(points))
     yield f'<polyline points="{path}" fill="none" stroke="{GREY}" stroke-dasharray="4 3"/>'
     order = sorted(enumerate(points), key=lambda item: (-item[1][2], -item[1][1]))

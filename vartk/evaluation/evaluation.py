@@ -31,6 +31,7 @@ from .real_images import (
     see_training,
 )
 from .samples import sampled
+from .scales import Partial
 from .sets import FEATURES, PIXELS, Seen, set_distances, vector_kinds
 
 SHOWN = 24
@@ -94,18 +95,21 @@ class Evaluation:
 
     def run(self) -> tuple[dict[str, Any], Image.Image | None]:
         """Return the numbers, and the picture of neighbours unless the model is a tokenizer alone."""
-        quality, validation, made = self._reconstructions()
+        partial = self._partial() if self.model.predictor is None else None
+        quality, validation, made = self._reconstructions(partial)
         distances = {"reconstructions": self._distances(made, {"validation": validation})}
         result: dict[str, Any] = {
             "feature": self.feature.label,
+            "published": dict(getattr(self.feature, "published", {})),
             "images": {"validation": len(validation)},
             "tokenizer": quality,
             "distances": distances,
             "seed": self.protocol.seed,
             "versions": {"vartk": __version__, "torch": str(torch.__version__)},
         }
-        if self.model.predictor is None:
-            return result, None
+        if partial is not None:
+            whole = {**quality, **distances["reconstructions"]["validation"]}
+            return {**result, "scales": partial.rows(validation, whole)}, None
         batches = self._batches("training images", self.drawn)
         training, conditions = see_training(
             self.model, self.images["train"], batches, self.feature, self.kinds
@@ -154,7 +158,11 @@ class Evaluation:
             of: set_distances(registry, metrics, found, reference) for of, reference in references.items()
         }
 
-    def _reconstructions(self) -> tuple[dict[str, float], Seen, Seen]:
+    def _partial(self) -> Partial:
+        size, metrics = self.images["validation"].size, self.protocol.metrics
+        return Partial(self.model, size, self.feature, self.kinds, metrics)
+
+    def _reconstructions(self, partial: Partial | None) -> tuple[dict[str, float], Seen, Seen]:
         """Return the quality of the tokenizer on the validation images, these, and what it made of them."""
         images, tokenizer, schedule = (
             self.images["validation"],
@@ -171,6 +179,8 @@ class Evaluation:
             with torch.no_grad():
                 output = tokenizer(pixels, schedule)
             quality.update(output, pixels)
+            if partial is not None:
+                partial.update(output.codes, pixels)
             seen.append(Seen.of(self.feature, (pixels + 1) / 2, self.kinds))
             made.append(Seen.of(self.feature, (output.images + 1) / 2, self.kinds))
         return quality.compute(), Seen.joined(seen), Seen.joined(made)

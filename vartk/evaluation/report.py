@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -13,6 +14,7 @@ from PIL import Image
 from ..config import leaves
 from ..files import whole_folder
 from ..tables import Table, markdown_table
+from .curve import curve
 
 NAMES = {"psnr_db": "PSNR (dB)", "ssim": "SSIM", "perceptual": "perceptual distance"}
 _SET_NAMES = {"fd": "FD", "sfd": "sFD", "kid": "KID", "is": "IS", "is_std": "IS spread"}
@@ -24,12 +26,14 @@ JUDGE_WAS_LOSS = (
 
 
 def write_evaluation(result: Mapping[str, Any], picture: Image.Image | None, folder: Path) -> None:
-    """Write `evaluation.json`, `report.md` and `neighbours.png` as a new folder."""
+    """Write `evaluation.json`, `report.md` and the pictures as a new folder."""
     with whole_folder(folder) as aside:
         (aside / "evaluation.json").write_text(json.dumps(result, indent=1))
         (aside / "report.md").write_text(report(result))
         if picture is not None:
             picture.save(aside / "neighbours.png")
+        if "scales" in result:
+            (aside / "scales.svg").write_text(curve(result["scales"], partial(_name, result)))
 
 
 def tables(result: Mapping[str, Any]) -> Iterator[Table]:
@@ -48,6 +52,8 @@ def tables(result: Mapping[str, Any]) -> Iterator[Table]:
         for key in scales
     ]
     yield Table(("scale", "usage", "perplexity"), rows, "Codes in use, of those that could be")
+    if "scales" in result:
+        yield _scales(result)
     sets = [
         (name, of, numbers)
         for name, references in result["distances"].items()
@@ -58,7 +64,7 @@ def tables(result: Mapping[str, Any]) -> Iterator[Table]:
         (name, of, f"{numbers['n']} / {numbers['m']}", *(_number(numbers[metric]) for metric in metrics))
         for name, of, numbers in sets
     ]
-    names = [set_name(metric, label) for metric in metrics]
+    names = [_name(result, metric) for metric in metrics]
     yield Table(("images", "from", "n / m", *names), rows, "Distances between sets of images")
     if "neighbours" in result:
         rows = [
@@ -78,6 +84,20 @@ def tables(result: Mapping[str, Any]) -> Iterator[Table]:
         yield Table(headings, rows, title)
 
 
+def _name(result: Mapping[str, Any], number: str) -> str:
+    """Return what a number of an evaluation is called."""
+    return NAMES.get(number) or set_name(number, result["feature"], result["published"])
+
+
+def _scales(result: Mapping[str, Any]) -> Table:
+    """Return the table of reconstructions by the number of scales."""
+    rows = result["scales"]
+    numbers = [name for name in rows[0] if name not in ("scales", "tokens")]
+    headings = [_name(result, name) for name in numbers]
+    cells = [(str(r["scales"]), str(r["tokens"]), *(_number(r[name]) for name in numbers)) for r in rows]
+    return Table(("scales", "tokens", *headings), cells, "Reconstructions by the number of scales")
+
+
 def set_name(number: str, label: str, published: Mapping[str, str] = MappingProxyType({})) -> str:
     """Return what a number of sets is called: with the feature's label, unless papers have a name for it."""
     return published.get(number) or f"{_SET_NAMES.get(number, number)}-{label}"
@@ -87,6 +107,8 @@ def report(result: Mapping[str, Any]) -> str:
     """Return the tables in Markdown, with how they were made."""
     parts = [f"# Evaluation of {result['model']}\n\nDataset: `{result['dataset']}`. {_protocol(result)}\n"]
     parts += [f"## {table.title}\n\n{markdown_table(table.headings, table.rows)}" for table in tables(result)]
+    if "scales" in result:
+        parts.append("![reconstructions by the number of scales](scales.svg)\n")
     if "neighbours" in result:
         parts.append(
             "![samples beside their nearest training images](neighbours.png)\n\n"

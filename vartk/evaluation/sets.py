@@ -61,6 +61,12 @@ class Seen:
         return Seen({kind: vectors[rows] for kind, vectors in self.vectors.items()})
 
 
+def moments_of(vectors: torch.Tensor) -> Moments:
+    """Return the mean and the unbiased covariance of vectors [N, D]."""
+    vectors = vectors.double()
+    return vectors.mean(0), vectors.T.cov()
+
+
 def vector_kinds(registry: Registry, metrics: Sequence[str], feature: Feature) -> tuple[str, ...]:
     """Return the kinds of vectors that an evaluation keeps: "features", and what metrics need beside them.
 

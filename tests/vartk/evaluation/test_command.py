@@ -227,7 +227,11 @@ def test_a_tokenizer_alone(evaluate, tokenizer_folder, tmp_path):
     assert made["images"] == {"validation": 5}
     assert made["distances"].keys() == {"reconstructions"}
     assert "neighbours" not in made
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["evaluation.json", "report.md"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "evaluation.json",
+        "report.md",
+        "scales.svg",
+    ]
 
 
 def test_the_data_of_the_model_s_own_run(vartk, photos, eyes, tmp_path):

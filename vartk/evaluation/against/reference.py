@@ -16,7 +16,7 @@ from vartk_registry.interfaces import Feature, Grid, Metric, MomentsMetric, Sing
 from ...files import whole_file
 from ..pictures import Archive, Pictures, open_pictures
 from ..pictures.archive import IMAGES, arrays, readable
-from ..sets import FEATURES, Moments, Seen
+from ..sets import FEATURES, Moments, Seen, moments_of
 from .looking import Look
 
 _STORED: Mapping[str, tuple[str, str]] = {FEATURES: ("mu", "sigma"), "spatial": ("mu_s", "sigma_s")}
@@ -104,11 +104,9 @@ class Reference:
             FEATURES: self.seen.vectors[FEATURES].numpy(),
         }
         for kind, (mean, covariance) in _STORED.items():
-            if kind in self.moments:
-                content[mean], content[covariance] = (each.numpy() for each in self.moments[kind])
-            elif kind in self.seen.vectors:
-                vectors = self.seen.vectors[kind].double()
-                content[mean], content[covariance] = vectors.mean(0).numpy(), vectors.T.cov().numpy()
+            if kind in self.moments or kind in self.seen.vectors:
+                found = self.moments.get(kind) or moments_of(self.seen.vectors[kind])
+                content[mean], content[covariance] = (each.numpy() for each in found)
         with whole_file(path) as aside, aside.open("wb") as file:
             np.savez(file, **content)
 

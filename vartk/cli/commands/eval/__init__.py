@@ -77,6 +77,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="seed of the first sample (each further sample adds 1) and of the draws of images (default: 0)",
     )
+    parser.add_argument(
+        "--tokenizer-only",
+        action="store_true",
+        help="evaluate only the tokenizer of a model: reconstructions by the number of scales, and codes",
+    )
     parser.add_argument("--out", type=Path, metavar="DIR", help="the folder for the report and its picture")
     add_device(parser)
     add_json(parser)
@@ -85,6 +90,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "vartk eval runs/transformer --out evaluation",
         "vartk eval runs/transformer guidance.scale=3 --count 500 --json",
         "vartk eval runs/tokenizer --data demo",
+        "vartk eval var-d16 --tokenizer-only feature=inception dataset=folder dataset.path=imagenet",
         "vartk eval runs/transformer --reference validation --count 2000 --samples samples",
         "vartk eval var-d16 --protocol adm-50k --device cuda --samples d16 --out d16-fid",
         "vartk eval samples.npz --reference photos --save-reference photos.npz",
@@ -97,6 +103,11 @@ def run(arguments: argparse.Namespace) -> int:
     from ....hub import local_model
 
     finished = local_model(arguments.images) is None and against.finished(Path(arguments.images))
+    if arguments.tokenizer_only and (finished or arguments.reference or arguments.protocol):
+        raise VartkError(
+            "--tokenizer-only compares reconstructions with the images of the dataset; drop --reference and "
+            "--protocol, and name a model"
+        )
     if arguments.reference is not None or arguments.protocol is not None:
         return against.run(arguments, finished=finished)
     if arguments.save_reference is not None:

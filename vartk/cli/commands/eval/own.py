@@ -42,6 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
     feature = registry.build("feature", config.feature.name, config.feature.params)
     vector_kinds(registry, config.metrics, feature)  # mistakes are told before minutes of work
     model = load(arguments.images, device=arguments.device)
+    if arguments.tokenizer_only:
+        model.predictor = None
     sampling = model.sampling(**settings)
     splits = ["validation"] if model.predictor is None else ["train", "validation"]
     idle = [path for path, _ in leaves(settings) if path != "batch"]
