@@ -37,6 +37,7 @@ COMMANDS = {
     "calibrate": "measure the parameters of a cache strategy on a model",
     "reconstruct": "encode and decode images",
     "bench": "measure the speed and memory of vartk on this machine",
+    "new-plugin": "write a plugin to begin with, of any kinds of component",
     "convert": "make a model folder from files of the original VAR",
 }
 
@@ -103,7 +104,7 @@ def build_parser(command: str = "") -> argparse.ArgumentParser:
     for name, summary in _commands().items():
         sub = subparsers.add_parser(name, help=summary, description=f"{summary[:1].upper()}{summary[1:]}.")
         if name == command and name in COMMANDS:
-            importlib.import_module(f".commands.{name}", __package__).configure(sub)
+            importlib.import_module(f".commands.{name.replace('-', '_')}", __package__).configure(sub)
         elif name == command:
             spec = plugins().commands[name]
             spec.configure(sub)

@@ -1,0 +1,11 @@
+from dataclasses import dataclass
+
+from vartk_registry import param
+
+
+@dataclass(kw_only=True, slots=True)
+class MyParams:
+    """The codebook."""
+
+    classes: int = param(256, "entries of the codebook", low=2)
+    commitment: float = param(0.25, "weight of the term that pulls features to their entries", low=0)
