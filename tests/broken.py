@@ -18,6 +18,7 @@ from smallest import (
     Drawn,
     Edges,
     EveryOther,
+    Greys,
     Halving,
     Imports,
     KeepAll,
@@ -96,6 +97,12 @@ def unmasked(q, k, v, *, mask, scale):
     return dense_attend(q, k, v, mask=MaskSpec.full(mask.q_len, mask.kv_len), scale=scale)
 
 
+def shifted(steps):
+    """A generation of images that are too bright."""
+    for step in steps:
+        yield replace(step, images=lambda made=step.images: made() + 1)
+
+
 def reads(read):
     """An importer's call that reads every file in a way of its own."""
     return lambda original, a, b: original(WEIGHTS[0], b) if read(a) is None else None
@@ -129,6 +136,22 @@ BROKEN = {
         (broken(Unguided, mix=lambda o, c, n, w: n), "weight 0 must mean the conditional"),
         (broken(Unguided, mix=lambda o, c, n, w: c.mul_(1 + w)), "leave the logits"),
         (broken(Unguided, mix=lambda o, c, n, w: c.sum(-1)), SIZE),
+    ],
+    "generator": [
+        (broken(Greys, takes="text"), "must be label or caption"),
+        (broken(Greys, generate=lambda o, c, s: [*o(c, s)][:1]), "must be the number of steps"),
+        (broken(Greys, generate=lambda o, c, s: [*o(c, s)][1:]), "must count up from 0"),
+        (broken(Greys, generate=lambda o, c, s: o(c, [3] * len(s))), "another seed"),
+        (broken(Greys, generate=lambda o, c, s: o(c, range(len(s)))), "depend on its batch"),
+        (broken(Greys, generate=lambda o, c, s: shifted(o(c, s))), "in [0, 1]"),
+        (broken(Greys, forward=lambda o, *a: o(*a).mean()), SIZE),
+        (broken(Greys, forward=lambda o, *a: o(*a).detach()), "reach the weights"),
+        (broken(Greys, forward=lambda o, i, c, g: o(i, c)), "the same loss"),
+        (broken(Greys, drop=lambda o, c, d: c), "drop must"),
+        (
+            broken(Greys, parse=lambda o, v: o([min(int(x in ("dog", 1)), 1) for x in v])),
+            "must be a VartkError",
+        ),
     ],
     "sampler": [
         (broken(Drawn, __call__=lambda o, x, *a: x), "must return a Draw"),

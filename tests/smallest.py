@@ -14,6 +14,7 @@ from vartk_registry.interfaces import (
     Condition,
     Draw,
     Example,
+    Generated,
     Imported,
     Schedule,
     TokenizerOutput,
@@ -324,6 +325,41 @@ class Imports:
         )
 
 
+class Greys(nn.Module):
+    """Images of noise around a grey value for each of two classes."""
+
+    takes = "label"
+    choices = ("cat", "dog")
+    at_call = ()
+    image_size = (16, 16)
+
+    def __init__(self):
+        super().__init__()
+        self.grey = nn.Embedding(3, 1)
+
+    def parse(self, values):
+        indices = [self.choices.index(v) if v in self.choices else v for v in values]
+        if not all(i in (0, 1) for i in indices):
+            raise VartkError("there are two classes, 0 and 1")
+        return torch.tensor(indices)
+
+    def generate(self, conditions, seeds):
+        noise = torch.stack([torch.rand(3, 16, 16, generator=torch.manual_seed(seed)) for seed in seeds])
+        images = (noise + self.grey(conditions).sigmoid()[..., None, None]) / 2
+        for step in range(2):
+            yield Generated(step, 2, lambda: images)
+
+    def prepare(self, images):
+        pass
+
+    def drop(self, conditions, dropped):
+        return torch.where(dropped, 2, conditions)
+
+    def forward(self, images, conditions, generator=None):
+        noise = torch.randn(images.shape, generator=generator)
+        return (images + noise - self.grey(conditions)[..., None, None]).square().mean((1, 2, 3))
+
+
 GOOD = [
     ("schedule", Halving),
     ("guidance", Unguided),
@@ -336,6 +372,7 @@ GOOD = [
     ("attention", Dense),
     ("cache", KeepAll),
     ("cache", EveryOther),
+    ("generator", Greys),
     ("dataset", Squares),
     ("feature", Edges),
     ("discriminator", Colours),

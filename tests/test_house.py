@@ -28,7 +28,7 @@ CONTRACT = [
 ]
 """The modules of the contract package but the conformance kit, which needs torch."""
 
-NEED_FILES = {"dataset/folder", "dataset/webdataset"}
+NEED_FILES = {"dataset/folder", "dataset/webdataset", "generator/diffusers"}
 """Components that cannot be built without files."""
 DOWNLOADED = {"feature/lpips", "feature/inception", "discriminator/dino"}
 """Components that fetch weights; their own tests build them of files."""

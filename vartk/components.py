@@ -36,6 +36,8 @@ BUILTINS = tuple(
         "inception",
         "loggers",
         "original_var",
+        "dit",
+        "diffusers_pipeline",
         "presets",
     )
 )

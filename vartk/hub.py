@@ -17,6 +17,7 @@ from vartk_registry.places import CACHE, cache_folder
 from .components import plugins
 
 if TYPE_CHECKING:
+    from .engine.generators.model import GeneratorModel
     from .engine.model import Model
 
 _PATIENCE = 2.5
@@ -25,11 +26,11 @@ _PATIENCE = 2.5
 _HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 
-def load(name: str | Path, *, device: Any = "auto", **sampling: Any) -> Model:
-    """Return a model in evaluation mode and float32.
+def load(name: str | Path, *, device: Any = "auto", **sampling: Any) -> Model | GeneratorModel:
+    """Return a model in evaluation mode and float32: a `Model`, or a `GeneratorModel` such as DiT's.
 
     Args:
-        name: a folder or a published name (see `find_model`).
+        name: a folder or a published name (see `find_model`), or the folder of a pipeline of diffusers.
         device: where to put it ("cpu", "cuda", a `torch.device`); "auto" takes the GPU if there is one.
         sampling: defaults for `Model.sample`, by the same names: `attention="sdpa"`, `guidance=3`, ...
 
@@ -38,11 +39,28 @@ def load(name: str | Path, *, device: Any = "auto", **sampling: Any) -> Model:
     """
     from .engine.arguments import as_path
     from .engine.device import as_device
-    from .engine.folder import load_model
+    from .engine.folder import load_any
 
     where, path = as_device(device), as_path(name, "folder or name of a model")
-    model = load_model(find_model(path), plugins()).to(where)
-    model.config.sampling = model.sampling(**sampling)
+    model = load_any(find_model(path), plugins()).to(where)
+    model.set_defaults(**sampling)
+    return model
+
+
+def load_scales(name: str | Path, *, device: Any = "auto") -> Model:
+    """Return a next-scale model, for what works on its scales.
+
+    Raises:
+        VartkError: as `load`, or the model is a generator, which has no scales.
+    """
+    from .engine.model import Model
+
+    model = load(name, device=device)
+    if not isinstance(model, Model):
+        raise VartkError(
+            f"{name} is a generator ({model.config.generator.name}), which has no scales; this needs a "
+            "next-scale model, such as emoji64"
+        )
     return model
 
 
@@ -83,10 +101,10 @@ def find_model(name: str | Path) -> Path:
 
 def local_model(name: str | Path) -> Path | None:
     """Return the folder of a model that is here: a folder, a run's, or one in a distribution; else None."""
-    from .engine.folder import CONFIG
+    from .engine.folder import CONFIG, PIPELINE
 
     for candidate in (Path(name), Path(name) / "model"):
-        if os.path.isfile(candidate / CONFIG):
+        if any(os.path.isfile(candidate / file) for file in (CONFIG, PIPELINE)):
             return candidate
     preset = plugins().presets.get(str(name))
     return None if preset is None else preset.model
@@ -94,10 +112,11 @@ def local_model(name: str | Path) -> Path | None:
 
 def fingerprints(name: str | Path) -> dict[str, str]:
     """Return the SHA-256 of each file of weights of a model, by the file's name; errors as `find_model`."""
-    from .engine.folder import TOKENIZER, TRANSFORMER, fingerprint
+    from .engine.folder import fingerprint
 
     folder = find_model(name)
-    return {file: fingerprint(folder, file) for file in (TOKENIZER, TRANSFORMER) if (folder / file).is_file()}
+    files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*.safetensors"))
+    return {file: fingerprint(folder, file) for file in files}
 
 
 def convert(

@@ -56,6 +56,11 @@ KINDS: dict[str, Kind] = {
             f"{_INTERFACES}.guidance:Guidance",
         ),
         Kind("sampler", "logits to codes", f"{_INTERFACES}.sampler:Sampler"),
+        Kind(
+            "generator",
+            "a whole system beside next-scale models: from conditions and seeds to images",
+            f"{_INTERFACES}.generator:Generator",
+        ),
         Kind("dataset", "images with labels or captions", f"{_INTERFACES}.dataset:ImageDataset"),
         Kind(
             "feature",

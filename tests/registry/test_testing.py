@@ -14,6 +14,7 @@ from smallest import (
     SCHEDULE,
     WEIGHTS,
     Dense,
+    Greys,
     KeepAll,
     Names,
     OneLayer,
@@ -50,6 +51,7 @@ CHECKS = {
     "transformer": check_transformer,
     "attention": testing.check_attention,
     "cache": testing.check_cache,
+    "generator": lambda component: testing.check_generator(component, (16, 16)),
     "dataset": testing.check_dataset,
     "feature": testing.check_feature,
     "discriminator": testing.check_discriminator,
@@ -150,6 +152,7 @@ def registry(monkeypatch):
     module.tokenizer = lambda quantizer: Patches()
     module.transformer = lambda schedule, space, channels: OneLayer(space, channels)
     module.conditioner = lambda width, classes: Names(width)
+    module.generator = lambda classes, image_size, tokenizer: Greys()
     module.dataset = lambda split: Squares()
     module.logger = lambda folder, config, step: Rows()
     monkeypatch.setitem(sys.modules, "acme_tiny", module)

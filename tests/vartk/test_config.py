@@ -89,7 +89,7 @@ def test_plain_goes_round():
         }
     ).config
     tree = plain(config)
-    assert tree["schedule"] == {"name": "custom", "grids": [1, [2, 3]]}
+    assert tree["schedule"] == {"name": "custom", "grids": [1, [2, 3]], "reference": None}
     assert tree["train"]["tokenizer"]["betas"] == [0.5, 0.9]
     assert composed(tree).config == config
 
@@ -139,8 +139,14 @@ def test_several_problems_are_counted_and_one_stands_alone():
 @pytest.mark.parametrize(
     ("values", "hint"),
     [
-        ({"steps": 3}, "; did you mean train.tokenizer.steps or train.transformer.steps?"),
-        ({"train": {"lr": 3}}, "; did you mean train.tokenizer.lr or train.transformer.lr?"),
+        (
+            {"steps": 3},
+            "; did you mean train.tokenizer.steps or train.transformer.steps or train.generator.steps?",
+        ),
+        (
+            {"train": {"lr": 3}},
+            "; did you mean train.tokenizer.lr or train.transformer.lr or train.generator.lr?",
+        ),
         ({"train": {"tokenizer": {"lrr": 3}}}, "; did you mean train.tokenizer.lr?"),
         ({"train": {"tokeniser": {}}}, "; did you mean train.tokenizer?"),
         ({"train": {"nothing": 3}}, ". Valid: train.tokenizer, train.transformer"),

@@ -70,7 +70,8 @@ def class_labels(texts: Sequence[str] | None, classes: Sequence[str]) -> list[st
     """Return the classes that all --class name; a name may have commas of its own."""
     found: list[str] = []
     for text in texts or ():
-        labels = [text] if text in classes else [label.strip() for label in text.split(",")]
+        # a model of prompts has no classes
+        labels = [text] if text in classes or not classes else [label.strip() for label in text.split(",")]
         if not all(labels):
             raise VartkError(f"--class {text!r} names no class; give indices or names, as in --class 0,1")
         found += labels

@@ -19,7 +19,7 @@ from ..components import plugins
 from ..config import ModelConfig, model_part
 from ..engine.device import as_device
 from ..engine.model import Model
-from ..hub import fingerprints, load, local_model
+from ..hub import fingerprints, load_scales, local_model
 
 _KEYS = {field.name for field in dataclasses.fields(ModelConfig)}
 
@@ -53,7 +53,7 @@ class Source:
             VartkError: there is no such model or device, or the configuration is not valid.
         """
         if self.words is None:
-            return load(self.name, device=self.device)
+            return load_scales(self.name, device=self.device)
         return _random_model(self.name, self.words, self.device)
 
     def open_refiner(self, name: str) -> Model:
@@ -66,7 +66,7 @@ class Source:
                 not valid.
         """
         if self.words is None:
-            return load(name, device=self.device)
+            return load_scales(name, device=self.device)
         if not is_configuration(name):
             raise VartkError(
                 f"refiner={name} is no preset and no YAML file, which the refiner of a model with random "

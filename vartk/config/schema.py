@@ -22,6 +22,9 @@ NO_FEATURE = "none"
 NO_ADVERSARY = "none"
 """The "discriminator" that stands for a tokenizer's training without an opponent."""
 
+NO_GENERATOR = "none"
+"""The "generator" of next-scale models, whose transformer draws."""
+
 NO_LOGGER = "none"
 """The "logger" that stands for the run folder's own files alone."""
 
@@ -86,6 +89,19 @@ class SamplingConfig:
 
 
 @dataclass(kw_only=True, slots=True)
+class GeneratorSampling:
+    """How images are sampled by a generator, a whole system beside next-scale models."""
+
+    generator: Slot = slot("generator", NO_GENERATOR, also=(NO_GENERATOR,))
+    batch: int = param(16, "images that are sampled at once", low=1)
+    precision: str = param(
+        "auto",
+        "arithmetic: fp32, bf16 or fp16; auto is half precision on a GPU and fp32 elsewhere",
+        choices=("auto", "fp32", "bf16", "fp16"),
+    )
+
+
+@dataclass(kw_only=True, slots=True)
 class ModelConfig:
     """What a model is made of; `model.yaml` of a model folder holds exactly this."""
 
@@ -98,6 +114,7 @@ class ModelConfig:
     )
     conditioner: Slot = slot("conditioner", "class")
     transformer: Slot = slot("transformer", "var")
+    generator: Slot = slot("generator", NO_GENERATOR, also=(NO_GENERATOR,))
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     calibration: dict[str, Any] = param(
         {}, "default parameters of cache strategies, as measured by `vartk calibrate`"
@@ -206,11 +223,19 @@ class TransformerTraining(StageConfig):
 
 
 @dataclass(kw_only=True, slots=True)
+class GeneratorTraining(StageConfig):
+    """The second stage of a generator, such as a diffusion transformer on the tokenizer's latents."""
+
+    label_drop: float = param(0.1, "share of the conditions that the null condition replaces", low=0, high=1)
+
+
+@dataclass(kw_only=True, slots=True)
 class Training:
-    """The two stages."""
+    """The stages: the tokenizer, then a transformer or a generator."""
 
     tokenizer: TokenizerTraining = field(default_factory=TokenizerTraining)
     transformer: TransformerTraining = field(default_factory=TransformerTraining)
+    generator: GeneratorTraining = field(default_factory=GeneratorTraining)
 
 
 @dataclass(kw_only=True, slots=True)

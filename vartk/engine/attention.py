@@ -111,7 +111,6 @@ class Attention:
             self._plans[request] = backend, backend.prepare(request)
         return self._plans[request]
 
-    @torch.compiler.assume_constant_result
     def _name(
         self, q_lens: tuple[int, ...], kv_spans: tuple[tuple[Span, ...], ...], kv_len: int, *rest: Any
     ) -> str:
@@ -125,6 +124,10 @@ class Attention:
         name = f"plan_{hashlib.sha256(repr(request).encode()).hexdigest()}"
         setattr(self._traced, name, self._planned(request))
         return name
+
+
+# as `torch.compiler.assume_constant_result` does, which imports the compiler for seconds
+Attention._name._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def build_attention(slot: Slot, registry: Registry) -> Attention:

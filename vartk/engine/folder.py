@@ -11,16 +11,17 @@ import torch
 
 from vartk_registry import Plugins, VartkError, shown
 
-from ..config import Layer, ModelConfig, compose, model_part, read_yaml
+from ..config import NO_GENERATOR, Layer, ModelConfig, compose, model_part, read_yaml
 from ..files import load_tensors, save_tensors, whole_folder
 from .arguments import as_dtype, as_path
 from .build import build_predictor, build_schedule, build_tokenizer, grid
+from .generators.folder import PIPELINE, TOKENIZER, load_generator, load_pipeline
+from .generators.model import GeneratorModel
 from .model import Model
 from .weightless import weightless
 from .weights import check_finite, load_weights
 
 CONFIG = "model.yaml"
-TOKENIZER = "tokenizer.safetensors"
 TRANSFORMER = "transformer.safetensors"
 CARD = "README.md"
 
@@ -34,8 +35,18 @@ def new_model(config: ModelConfig, plugins: Plugins, *, predictor: bool = True) 
     return Model(config, tokenizer, schedule, made, plugins)
 
 
+def load_any(folder: Path, plugins: Plugins) -> Model | GeneratorModel:
+    """Read the folder of a model of any sort; errors as `load_model`."""
+    if (folder / PIPELINE).is_file():
+        return load_pipeline(folder, plugins)
+    config = read_model_config(folder, plugins) if (folder / CONFIG).is_file() else None
+    if config is None or config.generator.name == NO_GENERATOR:
+        return load_model(folder, plugins)
+    return load_generator(folder, config, plugins)
+
+
 def load_model(folder: Path, plugins: Plugins) -> Model:
-    """Read a model folder; a folder without a transformer gives a tokenizer alone.
+    """Read the folder of a next-scale model; a folder without a transformer gives a tokenizer alone.
 
     Raises:
         VartkError: a file is missing, truncated, does not fit the configuration, or has weights that are
@@ -44,6 +55,11 @@ def load_model(folder: Path, plugins: Plugins) -> Model:
     if not (folder / CONFIG).is_file():
         raise VartkError(f"{folder} is not a model folder: it has no {CONFIG}")
     config = read_model_config(folder, plugins)
+    if config.generator.name != NO_GENERATOR:
+        raise VartkError(
+            f"{folder} holds a generator ({config.generator.name}), which has no scales; this needs a "
+            "next-scale model"
+        )
     complete = (folder / TRANSFORMER).is_file()
     with weightless():
         model = new_model(config, plugins, predictor=complete)

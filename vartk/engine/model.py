@@ -72,6 +72,11 @@ class Model(ZeroShot):
         return self.config.classes if self.predictor is None else self.predictor.conditioner.choices
 
     @property
+    def takes(self) -> str:
+        """What it is conditioned by: "label" or "caption"; `VartkError` for a tokenizer alone."""
+        return self._predictor().conditioner.takes
+
+    @property
     def device(self) -> torch.device:
         """Where the weights are."""
         return next(self.modules()[0].parameters()).device
@@ -234,6 +239,10 @@ class Model(ZeroShot):
         given = [each for layer in given for each in with_preset(layer, self.plugins)]
         own = Layer("model", plain(self.config.sampling))
         return compose(SamplingConfig, [own, *given], self.plugins, self.config.calibration).config
+
+    def set_defaults(self, **settings: Any) -> None:
+        """Make settings (see `sample`) the defaults of sampling."""
+        self.config.sampling = self.sampling(**settings)
 
     def parse(self, labels: Any) -> torch.Tensor:
         """Return the batch of conditions for labels: one index, name or prompt, or several."""

@@ -12,14 +12,15 @@ from vartk_registry import Plugins, VartkError, counted
 from vartk_registry.interfaces import ImageDataset
 
 from ..components import plugins
-from ..config import Composed, Config, Layer, model_part, plain
+from ..config import NO_GENERATOR, Composed, Config, Layer, model_part, plain
 from ..files import refuse_existing
 from .device import as_device
 from .distributed import processes
 from .folder import load_model, new_model, read_model_config
+from .generators.folder import new_generator
 from .model import Model
 from .tokens import load_tokens, token_classes, tokenize
-from .training import Reporter, TokenizerStage, TransformerStage, train
+from .training import GeneratorStage, Reporter, TokenizerStage, TransformerStage, train
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +82,37 @@ def train_transformer(
         loaded = load_tokens(tokens, tokenizer, model.schedule)
         model.modules()[0].to(own)
         stage = TransformerStage(config, model, loaded, plugins().registry)
+        return train(stage, composed, out, reporter=reporter, device=own, world=world, resume=resume)
+
+
+def train_generator(
+    composed: Composed[Config],
+    tokenizer: Path,
+    out: Path,
+    *,
+    reporter: Reporter,
+    device: str | torch.device,
+    resume: bool = False,
+) -> Path:
+    """Train a generator on a tokenizer's latents in the folder `out`, and return the model folder.
+
+    Raises:
+        VartkError: as `train`; or the tokenizer and the configuration do not belong together, or the
+            configuration names no generator that can be trained.
+    """
+    if not resume:
+        refuse_existing(out)
+    config = composed.config
+    if config.generator.name == NO_GENERATOR:
+        raise VartkError("the configuration names no generator; add generator=dit, or take a preset with one")
+    _agree(config, tokenizer)
+    datasets = open_datasets(config, reporter.event)
+    _name_classes(composed, datasets["train"].classes)
+    with processes(as_device(device)) as (world, own):
+        torch.manual_seed(config.train.generator.seed)
+        trained = load_model(tokenizer, plugins()).modules()[0].eval().requires_grad_(False)
+        model = new_generator(config, plugins(), trained)
+        stage = GeneratorStage(config, model, datasets, own)
         return train(stage, composed, out, reporter=reporter, device=own, world=world, resume=resume)
 
 

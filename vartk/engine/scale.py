@@ -67,6 +67,11 @@ class ScaleState:
         return f"scale {done} ({h}x{w})"
 
     @property
+    def steps(self) -> int:
+        """The number of steps of the schedule."""
+        return len(self.schedule)
+
+    @property
     def vectors(self) -> torch.Tensor:
         """[B, n, channels], what this step adds to the image."""
         return self._vectors

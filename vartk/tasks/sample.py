@@ -10,8 +10,11 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
+from vartk_registry import VartkError
+
 from .. import __version__
 from ..config import plain
+from ..engine.generators.model import GeneratorModel, GeneratorState
 from ..engine.model import Model
 from ..engine.scale import ScaleState
 from ..files import refuse_existing, whole_file
@@ -31,7 +34,7 @@ class Bar(Protocol):
 
 
 def sample_to_folder(
-    model: Model,
+    model: Model | GeneratorModel,
     labels: Sequence[str],
     count: int | None,
     folder: Path,
@@ -54,21 +57,20 @@ def sample_to_folder(
     Returns what `samples.json` holds.
     """
     refuse_existing(folder)
-    names = model.classes
-    chosen = list(labels) or [str(i) for i in range(len(names))]
-    indices = model.parse(chosen).tolist()
-    indices = [indices[i % len(indices)] for i in range(count or len(indices))]
+    given, titles = conditions(model, labels)
+    total = count or len(given)
+    given, titles = ([of[i % len(of)] for i in range(total)] for of in (given, titles))
     sampling = model.sampling(**settings)
-    seeds = [seed + i for i in range(len(indices))]
+    collaboration = {} if refiner is None and draft is None else {"refiner": refiner, "draft": draft}
+    seeds = [seed + i for i in range(total)]
     shown: list[torch.Tensor] = []
     packed: np.ndarray | None = None
     unrecorded: set[str] = set()
-    bar = add_bar("sample", len(indices))
+    bar = add_bar("sample", total)
     with ImageWriter() as writer:
-        for start in range(0, len(indices), sampling.batch):
+        for start in range(0, total, sampling.batch):
             rows = slice(start, start + sampling.batch)
-            collaboration = {"refiner": refiner, "draft": draft}
-            last = sample_batch(model, indices[rows], seeds[rows], {**collaboration, **settings}, bar, start)
+            last = sample_batch(model, given[rows], seeds[rows], {**collaboration, **settings}, bar, start)
             images = last.images
             unrecorded |= {last.unrecorded} - {""}
             shown.extend(images[: max(0, GRID - len(shown))].cpu())
@@ -78,18 +80,18 @@ def sample_to_folder(
                 continue
             pixels = to_uint8(images).permute(0, 2, 3, 1).cpu().numpy()
             if packed is None:
-                packed = np.empty((len(indices), *pixels.shape[1:]), np.uint8)
+                packed = np.empty((total, *pixels.shape[1:]), np.uint8)
             packed[rows] = pixels
     if packed is not None:
         with whole_file(folder / "samples.npz") as aside, aside.open("wb") as file:
-            np.savez(file, packed, np.array(indices))
-    save_sheet(torch.stack(shown), [names[i] for i in indices[: len(shown)]], folder)
+            np.savez(file, packed, np.array(given))
+    save_sheet(torch.stack(shown), titles[: len(shown)], folder)
     return save_record(
         {
-            "count": len(indices),
+            "count": total,
             "out": str(folder),
-            "classes": [names[i] for i in indices],
-            "labels": indices,
+            "classes": titles,
+            "labels": given,
             "seeds": seeds,
             "sampling": plain(sampling),
             "unrecorded": sorted(unrecorded),
@@ -97,6 +99,25 @@ def sample_to_folder(
         },
         folder,
     )
+
+
+def conditions(
+    model: Model | GeneratorModel, labels: Sequence[str]
+) -> tuple[list[int] | list[str], list[str]]:
+    """Return what images are sampled of, class indices or prompts, and how each is called.
+
+    Args:
+        labels: classes or prompts; none for all classes.
+
+    Raises:
+        VartkError: a class is unknown, or there is no prompt for a model of prompts.
+    """
+    if model.takes == "caption":
+        if not labels:
+            raise VartkError("this model draws prompts; give one, as in --class 'a red apple'")
+        return list(labels), list(labels)
+    indices = [int(i) for i in model.parse(list(labels) or list(range(len(model.classes))))]
+    return indices, [model.classes[i] for i in indices]
 
 
 def save_sheet(images: torch.Tensor, labels: Sequence[str], folder: Path) -> None:
@@ -114,18 +135,18 @@ def save_record(record: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def sample_batch(
-    model: Model,
-    labels: Sequence[int],
+    model: Model | GeneratorModel,
+    labels: Sequence[Any],
     seeds: Sequence[int],
     settings: Mapping[str, Any],
     bar: Bar,
     before: int,
-) -> ScaleState:
-    """Sample one batch, showing each step, and return the last one.
+) -> ScaleState | GeneratorState:
+    """Sample one batch, showing each scale or step, and return the last one.
 
-    `settings` are arguments of `Model.stream`.
+    `settings` are arguments of the model's `stream`.
     """
     for state in model.stream(labels, seed=seeds, **settings):
-        share = (state.step + 1) / len(state.schedule)
+        share = (state.step + 1) / state.steps
         bar.update(before + len(labels) * share, state.place)
     return state

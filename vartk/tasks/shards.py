@@ -14,8 +14,9 @@ import torch
 from vartk_registry import VartkError
 
 from .. import __version__
-from ..config import SamplingConfig, plain
+from ..config import GeneratorSampling, SamplingConfig, plain
 from ..engine.distributed import ALONE, World
+from ..engine.generators.model import GeneratorModel
 from ..engine.model import Model
 from ..files import refuse_existing, remove_partial, whole_file
 from ..images import to_uint8
@@ -29,10 +30,10 @@ BEGUN = "begun.json"
 
 
 def sample_shards(
-    model: Model,
+    model: Model | GeneratorModel,
     labels: Sequence[int | str],
     seed: int,
-    sampling: SamplingConfig,
+    sampling: SamplingConfig | GeneratorSampling,
     folder: Path,
     weights: Mapping[str, str],
     add_bar: Callable[[str, int], Bar],

@@ -43,6 +43,7 @@ def vartk_presets() -> list[PresetSpec]:
     small = {
         "emoji64": "64-px images of 9 groups in 5 styles: the model in the box",
         "emoji64-raster": "the next-token model beside emoji64: one code a step in raster order",
+        "emoji64-dit": "a diffusion transformer on the latents of emoji64's tokenizer, to compare with",
         "demo": "32-px images; `vartk demo` trains it in two minutes on two cores",
     }
     presets += [

@@ -20,6 +20,7 @@ from .conditioner import Condition, Conditioner
 from .dataset import Example, ImageDataset
 from .discriminator import Discriminator
 from .feature import Feature, VectorFeature
+from .generator import Generated, Generator, TrainableGenerator
 from .guidance import Guidance
 from .importer import Imported, Importer
 from .logger import Logger
@@ -27,7 +28,7 @@ from .metric import Metric, MomentsMetric, SingleSetMetric
 from .quantizer import CodeSpace, Quantized, Quantizer
 from .sampler import Draw, Randomness, Sampler
 from .schedule import Grid, Schedule, ScheduleFactory
-from .tokenizer import Tokenizer, TokenizerOutput
+from .tokenizer import LatentTokenizer, Tokenizer, TokenizerOutput
 from .transformer import Session, Transformer
 
 __all__ = [
@@ -47,11 +48,14 @@ __all__ = [
     "Draw",
     "Example",
     "Feature",
+    "Generated",
+    "Generator",
     "Grid",
     "Guidance",
     "ImageDataset",
     "Imported",
     "Importer",
+    "LatentTokenizer",
     "Logger",
     "MergingState",
     "Metric",
@@ -68,6 +72,7 @@ __all__ = [
     "SingleSetMetric",
     "Tokenizer",
     "TokenizerOutput",
+    "TrainableGenerator",
     "Transformer",
     "VectorFeature",
 ]

@@ -82,3 +82,23 @@ class Tokenizer(Protocol):
     def decode(self, f_hat: torch.Tensor) -> torch.Tensor:
         """Return the images [B, 3, H, W], clamped to [-1, 1], of an accumulated latent."""
         ...
+
+
+@runtime_checkable
+class LatentTokenizer(Protocol):
+    """What generators of continuous latents need of a tokenizer: its latents before they are quantised."""
+
+    channels: int
+    """The width of the latents."""
+
+    def latent_grid(self, image_size: Grid) -> Grid:
+        """Return the (h, w) of latents of images of this size; `VartkError` for a size that does not fit."""
+        ...
+
+    def decode(self, f_hat: torch.Tensor) -> torch.Tensor:
+        """Return the images [B, 3, H, W] in [-1, 1] of latents [B, channels, h, w]."""
+        ...
+
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the latents [B, channels, h, w] of images [B, 3, H, W] in [-1, 1], in float32."""
+        ...

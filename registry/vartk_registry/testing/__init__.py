@@ -10,15 +10,17 @@ from .component import check_component
 from .data import check_dataset, check_metric
 from .discriminator import check_discriminator
 from .feature import check_feature
+from .generator import check_generator
 from .importer import check_importer
 from .logger import check_logger
 from .model import check_conditioner, check_transformer
-from .parts import Codebook, KeepAll
+from .parts import Averages, Codebook, KeepAll
 from .sampling import SeededRandom, check_guidance, check_sampler, check_schedule
 from .tokens import check_quantizer, check_tokenizer
 
 __all__ = [
     "TOLERANCES",
+    "Averages",
     "Codebook",
     "KeepAll",
     "SeededRandom",
@@ -29,6 +31,7 @@ __all__ = [
     "check_dataset",
     "check_discriminator",
     "check_feature",
+    "check_generator",
     "check_guidance",
     "check_importer",
     "check_logger",

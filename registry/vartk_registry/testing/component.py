@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,11 @@ from .cache import check_cache
 from .data import check_dataset, check_metric
 from .discriminator import check_discriminator
 from .feature import check_feature
+from .generator import check_generator
 from .importer import check_importer
 from .logger import check_logger
 from .model import check_conditioner, check_transformer
-from .parts import Codebook, KeepAll
+from .parts import Averages, Codebook, KeepAll
 from .rules import require, require_module
 from .sampling import check_guidance, check_sampler, check_schedule
 from .tokens import check_quantizer, check_tokenizer
@@ -45,7 +46,12 @@ def check_component(registry: Registry, kind: str, name: str) -> None:
                 bool(field.metadata.get("help")),
                 f"parameter {field.name!r} has no help; declare it with vartk_registry.param",
             )
-    _CHECKS[kind](partial(registry.build, kind, name, spec.check_with))
+    params = registry.params(kind, name, spec.check_with)
+    build = partial(registry.build, kind, name, params)
+    if kind == "generator":
+        _generator(build, params)
+    else:
+        _CHECKS[kind](build)
 
 
 def _schedule(build: Build) -> None:
@@ -76,6 +82,13 @@ def _transformer(build: Build) -> None:
 def _conditioner(build: Build) -> None:
     conditioner = build(width=16, classes=["cat", "dog"])
     check_conditioner(conditioner, conditioner.choices[:2] or ["a red cat", "two dogs"])
+
+
+def _generator(build: Build, params: Mapping[str, Any]) -> None:
+    size = (16, 16)
+    generator = build(classes=["cat", "dog"], image_size=size, tokenizer=Averages().requires_grad_(False))
+    labels = generator.choices[:2] or ["a red cat", "two dogs"]
+    check_generator(generator, size, labels, **{key: params[key] for key in generator.at_call})
 
 
 def _logger(build: Build) -> None:

@@ -1,4 +1,4 @@
-"""What tokenizers and transformers are checked with: a quantizer and a cache that need no plugin."""
+"""What components are checked with: a quantizer, latents and a cache that need no plugin."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ..caches import Measuring
-from ..interfaces import CachePlan, CodeSpace, Quantized
+from ..interfaces import CachePlan, CodeSpace, Grid, Quantized
 
 
 class Codebook(nn.Module):
@@ -40,6 +40,24 @@ class Codebook(nn.Module):
     def loss(self, features: torch.Tensor, approximation: torch.Tensor) -> torch.Tensor:
         """Return the sum of the codebook loss and the commitment loss."""
         return F.mse_loss(approximation, features.detach()) + F.mse_loss(features, approximation)
+
+
+class Averages(nn.Module):
+    """The smallest tokenizer of continuous latents: the means of squares of 4 x 4 pixels."""
+
+    channels = 3
+
+    def latent_grid(self, image_size: Grid) -> Grid:
+        """Return the number of squares (h, w) of an image."""
+        return image_size[0] // 4, image_size[1] // 4
+
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the means [B, 3, h, w] of images."""
+        return F.avg_pool2d(images, 4)
+
+    def decode(self, f_hat: torch.Tensor) -> torch.Tensor:
+        """Return images of squares of one colour."""
+        return F.interpolate(f_hat, scale_factor=4).clamp(-1, 1)
 
 
 class KeepAll(Measuring):

@@ -45,13 +45,13 @@ def run(arguments: argparse.Namespace) -> int:
     terminal.note(f"loading {arguments.model}")
     from ...config import parse_overrides
     from ...engine.folder import CONFIG
-    from ...hub import find_model, load
+    from ...hub import find_model, load_scales
     from ...tasks.calibrate import calibrate, keep_calibration
     from ..progress import bars
 
     settings = parse_overrides(arguments.overrides).values
     folder = find_model(arguments.model)
-    model = load(folder, device=arguments.device)
+    model = load_scales(folder, device=arguments.device)
     with bars() as add_bar:
         name, parameters = calibrate(model, settings, arguments.count, arguments.seed, add_bar)
     keep_calibration(model, folder, name, parameters)

@@ -22,10 +22,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Reconstruct and write the images."""
-    from ...hub import load
+    from ...hub import load_scales
     from ...tasks.reconstruct import reconstruct_to_folder
 
-    model = load(arguments.model, device=arguments.device)
+    model = load_scales(arguments.model, device=arguments.device)
     rows = reconstruct_to_folder(model, arguments.images, arguments.out)
     if arguments.json:
         terminal.result({"images": rows, "out": str(arguments.out)}, as_json=True)

@@ -26,12 +26,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="stage two: predict the codes",
         description="Train a transformer, the second stage: it predicts the codes of a tokenizer.",
     )
+    generator = stages.add_parser(
+        "generator",
+        help="stage two of another system, such as DiT, on the same tokenizer",
+        description="Train a generator, such as a diffusion transformer, on the latents of a tokenizer.",
+    )
     both = stages.add_parser(
         "both",
         help="both stages, one after the other",
         description="Train a tokenizer, write the codes of the dataset, and train a transformer on them.",
     )
-    for stage, run in ((tokenizer, run_tokenizer), (transformer, run_transformer), (both, run_both)):
+    runs = (
+        (tokenizer, run_tokenizer),
+        (transformer, run_transformer),
+        (generator, run_generator),
+        (both, run_both),
+    )
+    for stage, run in runs:
         stage.add_argument("config", metavar="CONFIG", help="a preset or a YAML file")
         add_overrides(stage, "train.tokenizer.steps=1000 dataset.path=photos")
         add_out(stage, "the run folder")
@@ -43,9 +54,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         add_device(stage)
         add_json(stage)
         stage.set_defaults(run=run)
-    transformer.add_argument(
-        "--tokenizer", required=True, metavar="MODEL", help="the model folder or run of stage one"
-    )
+    for stage in (transformer, generator):
+        stage.add_argument(
+            "--tokenizer", required=True, metavar="MODEL", help="the model folder or run of stage one"
+        )
     transformer.add_argument(
         "--tokens",
         type=Path,
@@ -65,6 +77,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         transformer,
         second,
         "vartk train transformer demo --tokenizer runs/tokenizer --out runs/transformer --resume",
+    )
+    examples(
+        generator,
+        "vartk train generator emoji64-dit --tokenizer emoji64 --out runs/dit",
+        "vartk train generator emoji64 generator=dit --tokenizer emoji64 --out runs/large",
     )
     examples(
         both,
@@ -120,6 +137,26 @@ def run_transformer(arguments: argparse.Namespace) -> int:
                 device=device,
                 resume=arguments.resume,
             )
+    return _done(arguments, model, f"vartk sample {model} --out DIR")
+
+
+def run_generator(arguments: argparse.Namespace) -> int:
+    """Train a generator."""
+    from ...engine.recipes import train_generator
+    from ...hub import find_model
+    from ..progress import TrainingBar, bars
+
+    tokenizer = find_model(arguments.tokenizer)
+    composed = _composed(arguments, tokenizer)
+    with bars() as add_bar:
+        model = train_generator(
+            composed,
+            tokenizer,
+            arguments.out,
+            reporter=TrainingBar(add_bar("generator", composed.config.train.generator.steps)),
+            device=arguments.device,
+            resume=arguments.resume,
+        )
     return _done(arguments, model, f"vartk sample {model} --out DIR")
 
 

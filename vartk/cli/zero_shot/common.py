@@ -99,13 +99,13 @@ def draw(
     terminal.note(f"loading {arguments.model}")
     from ...config import parse_overrides
     from ...files import refuse_existing
-    from ...hub import load
+    from ...hub import load_scales
     from ...tasks.zero_shot.proposals import Draws
     from ..progress import bars
 
     refuse_existing(arguments.out)
     settings = parse_overrides(arguments.overrides).values
-    model = load(arguments.model, device=arguments.device)
+    model = load_scales(arguments.model, device=arguments.device)
     classes = class_labels(arguments.classes, model.classes)
     draws = Draws(arguments.model, classes, arguments.count, arguments.seed, settings)
     with bars() as add_bar:

@@ -1,5 +1,6 @@
 """Training: two stages, one loop."""
 
+from .generator import GeneratorStage
 from .journal import Reporter
 from .loop import train
 from .run import Run
@@ -7,4 +8,4 @@ from .stage import Stage
 from .tokenizer import TokenizerStage
 from .transformer import TransformerStage
 
-__all__ = ["Reporter", "Run", "Stage", "TokenizerStage", "TransformerStage", "train"]
+__all__ = ["GeneratorStage", "Reporter", "Run", "Stage", "TokenizerStage", "TransformerStage", "train"]

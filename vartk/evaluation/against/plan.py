@@ -21,6 +21,7 @@ from ...engine.build import grid
 from ...engine.data import Images
 from ...engine.device import as_device
 from ...engine.distributed import ALONE, World
+from ...engine.generators.model import GeneratorModel
 from ...engine.inference.precision import precision
 from ...engine.model import Model
 from ...engine.recipes import open_datasets
@@ -97,7 +98,7 @@ class Plan:
         slot = self.config.feature
         self.feature = self.registry.build("feature", slot.name, slot.params)
         self.kinds = vector_kinds(self.registry, self.config.metrics, self.feature)
-        self.model: Model | None = None
+        self.model: Model | GeneratorModel | None = None
         self.count = 0
         if options.finished:
             self.batch = _batch(options.images, settings, self.config)
@@ -237,14 +238,14 @@ def _batch(images: str, settings: Mapping[str, Any], config: EvalConfig) -> int:
     return batch
 
 
-def _require_sampled(name: str, model: Model) -> None:
+def _require_sampled(name: str, model: Model | GeneratorModel) -> None:
     """Raise `VartkError` where a model has no classes to sample equally often."""
-    if model.predictor is None:
+    if isinstance(model, Model) and model.predictor is None:
         raise VartkError(
             f"{name} is a tokenizer alone and samples nothing; evaluate it without --reference, which "
             "compares its reconstructions with the images of its dataset"
         )
-    if model.predictor.conditioner.takes != "label":
+    if model.takes != "label":
         raise VartkError(
             f"{name} is conditioned by captions; evaluate it without --reference, which samples those of its "
             "dataset, or sample first and evaluate the folder"

@@ -20,7 +20,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ....evaluation.data import KEYS, UNSAID
     from ....evaluation.report import JUDGE_WAS_LOSS
     from ....files import refuse_existing
-    from ....hub import find_model, fingerprints, load
+    from ....hub import find_model, fingerprints, load_scales
     from ...progress import bars
 
     if launched_rank() is not None:
@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     registry = plugins().registry
     feature = registry.build("feature", config.feature.name, config.feature.params)
     vector_kinds(registry, config.metrics, feature)  # mistakes are told before minutes of work
-    model = load(arguments.images, device=arguments.device)
+    model = load_scales(arguments.images, device=arguments.device)
     if arguments.tokenizer_only:
         model.predictor = None
     sampling = model.sampling(**settings)
