@@ -17,7 +17,7 @@ from vartk.bench.training.configurations import configurations
 from vartk.bench.training.measure import Runner, bench_training, check_agreement, two_steps
 from vartk.bench.training.report import HEADINGS, report, table
 from vartk.bench.training.rows import PLAIN, ROWS, STAGE, Row, choose
-from vartk.config import plain
+from vartk.config import Slot, plain
 from vartk.engine.model import Model
 from vartk_registry import UnknownName, VartkError
 
@@ -59,8 +59,9 @@ def config(tmp_path_factory):
 
 @pytest.fixture
 def _memory_unmeasured(monkeypatch):
-    """Leave out the process that each row's memory takes: seconds a row."""
+    """Leave out the process that each row's memory takes, and the products of the machine's peak: seconds."""
     monkeypatch.setattr(measure, "peak_memory", lambda *arguments: 2**30)
+    monkeypatch.setattr(measure, "matmul_peak", lambda dtype, device: 1e12)
 
 
 def rows_of(config, *names):
@@ -79,7 +80,7 @@ def test_turns_and_their_spread():
 
 def test_each_row_adds_to_the_one_before(config):
     rows, configs = rows_of(config, "checkpointing", "bf16", "per-scale", "codes", "compile", "matmul")
-    assert [row.name for row in rows] == list(ROWS)
+    assert [row.name for row in rows] == list(ROWS)[:7]
     assert [row.encodes for row in rows] == [True, *[False] * 6]
     made = [configs[row.name].train.transformer for row in rows]
     assert [stage.attention.params.get("dense") for stage in made] == [
@@ -97,6 +98,47 @@ def test_each_row_adds_to_the_one_before(config):
     again = [configs[row.name].transformer.params["checkpointing"] for row in rows]
     assert again == [row.name == "checkpointing" for row in rows]
     assert {stage.batch for stage in made} == {3}
+
+
+def test_rows_for_a_gpu(config):
+    """Without one they are made, and refused when they would run."""
+    names = ("dense", "dense-compile", "flex", "flex-compile", "auto", "context")
+    rows, configs = rows_of(config, *names)
+    made = {row.name: configs[row.name] for row in rows}
+    settings = {
+        name: (made[name].train.transformer.attention, made[name].train.transformer.compile) for name in names
+    }
+    assert settings == {
+        "dense": (Slot(name="sdpa", params={"dense": True}), False),
+        "dense-compile": (Slot(name="sdpa", params={"dense": True}), True),
+        "flex": (Slot(name="flex"), False),
+        "flex-compile": (Slot(name="flex"), True),
+        "auto": (Slot(name="auto"), "auto"),
+        "context": (Slot(name="auto"), "auto"),
+    }
+    assert {name for name in names if made[name].transformer.params["context"] == 0} == {"context"}
+    assert [row.name for row in rows if not row.alike] == ["context"]
+    assert {made[name].train.transformer.precision for name in names} == {"bf16"}
+
+
+@pytest.mark.usefixtures("_memory_unmeasured")
+def test_tokens_and_the_share_of_the_peak(config):
+    """The operations by hand, as tests of `vartk bench flops` count them."""
+    rows, configs = rows_of(config, "context")
+    result = bench_training(rows, configs, repeats=1, device="cpu")
+    whole, windowed = result["rows"]
+    linear = 2 * (2 * 12 * 32**2 * 21 + 14 * 32**2 + 20 * 8 * 32 + 21 * 32 * 24)
+    expected = {"plain": 1 + 4 * 5 + 16 * 21, "context": 1 + 4 * 4 + 16 * 16}  # pairs of query and key
+    for row in (whole, windowed):
+        flops = 3 * (linear + 4 * 32 * expected[row["row"]] * 2)
+        seconds = row["seconds_per_image"]["median"]
+        assert row["flops_per_image"] == flops
+        assert row["mfu"] == pytest.approx(flops / seconds / 1e12)
+        assert row["tokens_per_second"] == pytest.approx(21 / seconds)
+    assert windowed["loss"] != whole["loss"]
+    text = str(next(table(result)))
+    assert f"'{whole['tokens_per_second']:,.0f}', '{whole['mfu']:.1%}'" in text
+    assert "1 TFLOP/s, the fastest bf16 matrix product" in report(result).protocol
 
 
 def test_classes_are_those_of_the_dataset_where_it_is_here():
@@ -222,6 +264,7 @@ def test_a_row_that_cannot_run_has_its_reason(config, monkeypatch):
         return 2**30
 
     monkeypatch.setattr(measure, "peak_memory", peak)
+    monkeypatch.setattr(measure, "matmul_peak", lambda dtype, device: 1e12)
     rows, configs = rows_of(config, "compile")
     counts = []
     result = bench_training(

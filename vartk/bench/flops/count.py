@@ -61,13 +61,12 @@ def count_flops(config: ModelConfig) -> dict[str, Any]:
     schedule, guidance = model.schedule, config.sampling.guidance
     image = torch.empty(1, 3, *grid(config.image_size), device="meta")
     latent = torch.empty(1, tokenizer.channels, *schedule.latent, device="meta")
-    inputs = torch.empty(1, schedule.total - schedule.sizes[0], tokenizer.channels, device="meta")
     conditions = predictor.conditioner.null(1).to("meta")
     attend = build_attention(ATTENTION, plugins().registry)
     works = {
         "encode": lambda: tokenizer.encode(image, schedule.scales),
         "decode": lambda: tokenizer.decode(latent),
-        "forward": lambda: predictor(inputs, conditions, schedule, attend),
+        "forward": partial(_forward, model),
     }
     with _counting() as counting:
         parts = [{"part": name, **counting.of(work)} for name, work in works.items()]
@@ -90,6 +89,22 @@ def count_flops(config: ModelConfig) -> dict[str, Any]:
         "scales": scales,
         "uncounted": dict(counting.unknown),
     }
+
+
+def count_forward(config: ModelConfig) -> int:
+    """Return the floating-point operations of the transformer's teacher-forced pass for one image."""
+    with weightless():
+        model = new_model(config, plugins())
+    model.modules()[1].eval()
+    with _counting() as counting:
+        return counting.of(partial(_forward, model))["total"]
+
+
+def _forward(model: Model) -> object:
+    predictor, schedule = model.predictor, model.schedule
+    inputs = torch.empty(1, schedule.total - schedule.sizes[0], model.tokenizer.channels, device="meta")
+    conditions = predictor.conditioner.null(1).to("meta")
+    return predictor(inputs, conditions, schedule, build_attention(ATTENTION, plugins().registry))
 
 
 def _next(states: Iterator[ScaleState]) -> Canvas:

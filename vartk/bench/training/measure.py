@@ -1,4 +1,4 @@
-"""Seconds and memory of a training step of the second stage, in several ways that compute the same."""
+"""Seconds and memory of a training step of the second stage, in several ways."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from ...engine.device import as_device
 from ...engine.folder import new_model
 from ...engine.training import TransformerStage
 from ...engine.training.trainer import Trainer
+from ..attention.peak import matmul_peak
+from ..flops.count import count_forward
 from ..memory import MEANING, Failed, peak_memory
 from ..model import draw_weights
 from ..timing import Progress, in_turns, spread
@@ -97,8 +99,8 @@ def bench_training(
 ) -> dict[str, Any]:
     """Measure each row, `plain` among them, and return the numbers, ready for JSON.
 
-    Each is first done alone, for its memory; then all are compared with `plain`, and timed in turns. A
-    row that cannot run here has a reason instead of numbers.
+    Each is first done alone, for its memory; then those that are alike are compared with `plain`, and all
+    are timed in turns. A row that cannot run here has a reason instead of numbers.
 
     Args:
         configs: by the row's name.
@@ -118,17 +120,25 @@ def bench_training(
         runners[row.name] = runner
         losses[row.name] = runner.numbers()
         precision = configs[row.name].train.transformer.precision
-        check_agreement(row.name, losses[row.name], losses[PLAIN.name], TOLERANCE[precision])
+        if row.alike:
+            check_agreement(row.name, losses[row.name], losses[PLAIN.name], TOLERANCE[precision])
         runner.step()  # the first one in training mode compiles, and fills caches
         counted.add(f"warm-up of {row.name}")
     steps = {name: runner.step for name, runner in runners.items()}
     measured = in_turns(steps, repeats, where, lambda name: counted.add(f"time of {name}"))
     plain = runners[PLAIN.name]
+    peak = matmul_peak(torch.bfloat16, where)
+    tokens = plain.model.schedule.total
+    # a backward pass has the products of two forward passes
+    flops = {row.name: 3 * count_forward(configs[row.name]) for row in rows if row is PLAIN or not row.alike}
     batch = len(plain.images)
     times = {name: spread([s / batch for s in seconds]) for name, seconds in measured.items()}
     found = {
         name: {
             "seconds_per_image": asdict(times[name]),
+            "tokens_per_second": tokens / times[name].median,
+            "flops_per_image": flops.get(name, flops[PLAIN.name]),
+            "mfu": flops.get(name, flops[PLAIN.name]) / times[name].median / peak,
             "speedup": times[PLAIN.name].median / times[name].median,
             "peak_memory_bytes": memory[name],
             "loss": losses[name]["loss"],
@@ -143,7 +153,8 @@ def bench_training(
         "threads": torch.get_num_threads(),
         "matmul": torch.get_float32_matmul_precision(),
         "parameters": sum(parameter.numel() for parameter in plain.stage.module.parameters()),
-        "tokens": plain.model.schedule.total,
+        "tokens": tokens,
+        "peak_flops": peak,
         "memory": f"{MEANING[where.type]}, in two steps of the row",
         "rows": [
             {"row": row.name, "what": row.summary, **found.get(row.name, {"refused": refused.get(row.name)})}

@@ -10,14 +10,23 @@ from vartk_registry import counted
 from ...tables import Table
 from ..report import Report
 
-HEADINGS = ("row", "what it does", "s / image", "lowest to highest", "speed-up", "peak memory")
+HEADINGS = (
+    "row",
+    "what it does",
+    "s / image",
+    "lowest to highest",
+    "tokens / s",
+    "MFU",
+    "speed-up",
+    "peak memory",
+)
 
 
 def table(result: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     """Yield the cells of each row of a result, under `HEADINGS`."""
     for row in result["rows"]:
         if "refused" in row:
-            yield row["row"], row["what"], "-", "-", "-", f"not here: {row['refused']}"
+            yield row["row"], row["what"], *["-"] * 5, f"not here: {row['refused']}"
             continue
         seconds = row["seconds_per_image"]
         yield (
@@ -25,6 +34,8 @@ def table(result: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
             row["what"],
             f"{seconds['median']:.3g}",
             f"{seconds['low']:.3g} to {seconds['high']:.3g}",
+            f"{row['tokens_per_second']:,.0f}",
+            f"{row['mfu']:.1%}",
             f"{row['speedup']:.2f} x",
             f"{row['peak_memory_bytes'] / 2**30:.2f} GiB",
         )
@@ -36,9 +47,11 @@ def protocol(result: Mapping[str, Any]) -> str:
         f"A training step of a transformer of {result['parameters']:,} parameters, "
         f"{result['tokens']} tokens an image, {counted(result['batch'], 'image')} a step, on "
         f"{result['device']} with {counted(result['threads'], 'thread')}; medians of "
-        f"{counted(result['repeats'], 'step')} a row, taken in turns. Every row gave the first one's "
-        f"loss, at every scale, and its gradient's norm; of the gradient no more is compared. Float32 "
-        f"matrix products have torch's precision {result['matmul']!r}. Peak memory is {result['memory']}."
+        f"{counted(result['repeats'], 'step')} a row, taken in turns. Every row, but for those of another "
+        f"model, gave the first one's loss, at every scale, and its gradient's norm; of the gradient no more "
+        f"is compared. MFU is the share of {result['peak_flops'] / 1e12:.3g} TFLOP/s, the fastest bf16 matrix "
+        f"product measured here, that the model's own products use. Float32 matrix products have torch's "
+        f"precision {result['matmul']!r}. Peak memory is {result['memory']}."
     )
 
 

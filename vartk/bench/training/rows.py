@@ -1,4 +1,4 @@
-"""The rows of `vartk bench train`: ways to do a step of the second stage, each faster than the one before."""
+"""The rows of `vartk bench train`: ways to do a step of the second stage."""
 
 from __future__ import annotations
 
@@ -19,17 +19,22 @@ class Row:
         summary: what it does: another row, and what it adds to that.
         settings: the keys of the configuration that it decides.
         encodes: whether each step encodes its images, instead of taking codes made beforehand.
+        alike: whether it computes what `plain` computes; otherwise it is another model.
     """
 
     name: str
     summary: str
     settings: Mapping[str, Any]
     encodes: bool = False
+    alike: bool = True
 
 
 _FP32 = {f"{STAGE}.precision": "fp32", f"{STAGE}.compile": False}
 _BF16 = {**_FP32, f"{STAGE}.precision": "bf16"}
 _DENSE = {f"{STAGE}.attention": {"name": "sdpa", "dense": True}}
+_FLEX = {f"{STAGE}.attention": "flex"}
+_AUTO = {**_BF16, f"{STAGE}.attention": "auto", f"{STAGE}.compile": "auto"}
+_COMPILED = {f"{STAGE}.compile": True}
 _PER_SCALE = {f"{STAGE}.attention": {"name": "sdpa", "dense": False}}
 
 ROWS = {
@@ -40,11 +45,22 @@ ROWS = {
         Row("per-scale", "codes, with attention scale by scale and no mask", {**_FP32, **_PER_SCALE}),
         Row("bf16", "per-scale, in bf16", {**_BF16, **_PER_SCALE}),
         Row("matmul", "bf16, with attention as products in bf16", {**_BF16, f"{STAGE}.attention": "matmul"}),
-        Row("compile", "bf16, with torch.compile", {**_BF16, **_PER_SCALE, f"{STAGE}.compile": True}),
+        Row("compile", "bf16, with torch.compile", {**_BF16, **_PER_SCALE, **_COMPILED}),
         Row(
             "checkpointing",
             "bf16, with gradient checkpointing",
             {**_BF16, **_PER_SCALE, "transformer.checkpointing": True},
+        ),
+        Row("dense", "bf16, with a dense mask", {**_BF16, **_DENSE}),
+        Row("dense-compile", "dense, with torch.compile", {**_BF16, **_DENSE, **_COMPILED}),
+        Row("flex", "bf16, with flex attention", {**_BF16, **_FLEX}),
+        Row("flex-compile", "flex, with torch.compile", {**_BF16, **_FLEX, **_COMPILED}),
+        Row("auto", "bf16, with the defaults for attention and compilation", _AUTO),
+        Row(
+            "context",
+            "auto, another model: each scale attends to itself alone",
+            {**_AUTO, "transformer.context": 0},
+            alike=False,
         ),
     )
 }
