@@ -49,8 +49,8 @@ def protocol(result: Mapping[str, Any]) -> str:
         f"{result['device']} with {counted(result['threads'], 'thread')}; medians of "
         f"{counted(result['repeats'], 'step')} a row, taken in turns. Every row, but for those of another "
         f"model, gave the first one's loss, at every scale, and its gradient's norm; of the gradient no more "
-        f"is compared. MFU is the share of {result['peak_flops'] / 1e12:.3g} TFLOP/s, the fastest bf16 matrix "
-        f"product measured here, that the model's own products use. Float32 matrix products have torch's "
+        f"is compared. MFU is the share of {result['peak_flops'] / 1e12:.3g} TFLOP/s, the fastest bf16 "
+        f"matrix product measured here, that the model's own products use. Float32 products have torch's "
         f"precision {result['matmul']!r}. Peak memory is {result['memory']}."
     )
 
