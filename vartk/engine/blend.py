@@ -18,7 +18,7 @@ class Blend:
 
     Attributes:
         start, end: labels, one an image.
-        shares: of `end` in each image, from 0 to 1.
+        shares: of `end` in each image: 0 is `start`, 1 is `end`.
     """
 
     start: Any

@@ -97,6 +97,7 @@ def test_tiles_grow_from_what_is_known():
         ((40, 12), {"fit": "tile"}, "no window of 16x16 pixels .* fits into 12x40; give a smaller window"),
         ((40, 40), {"fit": "tile", "window": 41}, "no window of 41x41"),
         ((40, 40), {"fit": "squeeze"}, "fit 'squeeze'"),
+        ((40, 40), {"window": 20}, "window=20 has no effect with fit=pad"),
     ],
 )
 def test_pictures_that_no_window_fits(model, size, settings, message):

@@ -140,6 +140,8 @@ def test_keep_beyond_the_schedule(model, images, keep):
 def test_arguments_that_do_not_fit(model, images):
     with pytest.raises(VartkError, match="factor=1 does not enlarge"):
         model.upscale(images, factor=1)
+    with pytest.raises(VartkError, match="images are 8x8 pixels, the model takes 16x16"):
+        model.interpolate(images[0], images[1, :, :8, :8])
     with pytest.raises(VartkError, match="steps=1 is no way"):
         model.interpolate(0, 1, steps=1)
     with pytest.raises(VartkError, match="one end is an image and the other a label"):

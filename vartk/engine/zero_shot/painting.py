@@ -30,13 +30,15 @@ def windows_for(masks: torch.Tensor, size: Grid, fit: str, shorter: int | None) 
     """Return the windows of pictures with masks [N, 1, H, W] for a model of a size, in drawing order.
 
     Raises:
-        VartkError: there is no such fit, or no window fits into the picture.
+        VartkError: there is no such fit, no window fits into the picture, or one is given for another fit.
     """
     as_choice("fit", fit, FITS)
     if shorter is not None and not is_count(shorter, 1):
         raise VartkError(
             f"window={shown(shorter)} is no size; give the shorter side in pixels, as in window=256"
         )
+    if shorter is not None and fit != "tile":
+        raise VartkError(f"window={shorter} has no effect with fit={fit}; give fit=tile, or leave it out")
     if fit == "tile":
         return tiles(masks, size, shorter)
     return [whole(masks.shape[-2:], size, stretch=fit == "stretch")]
