@@ -17,7 +17,7 @@ from ..engine.model import Model
 from ..engine.scale import ScaleState
 from ..files import refuse_existing, whole_folder
 from ..images import save_image, strips
-from .sample import Bar, save_record, scale_text
+from .sample import Bar, save_record
 
 CLASS = "class"
 """The axis that is no setting."""
@@ -103,7 +103,7 @@ def sweep_to_folder(
     for turn, (index, sampling) in enumerate(sampled):
 
         def watch(done: float, state: ScaleState, before: int = turn * count) -> None:
-            bar.update(before + done, scale_text(state))
+            bar.update(before + done, state.place)
 
         images.append(model.sample([index] * count, seed=seeds, watch=watch, **sampling).images)
     with whole_folder(folder) as aside:

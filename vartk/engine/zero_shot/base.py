@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
@@ -93,7 +94,7 @@ class GivesCells(ABC):
         if composite == "paste" and not keep:
             images = filled(images, (masks == 0).to(images))
         weights = [torch.ones_like(cells) for cells in weights[:keep]] + weights[keep:]
-        at_once = max(1, CELLS // scales.sizes[-1])
+        at_once = max(1, CELLS // math.prod(scales.latent))
         encoded = [self.encode(part, schedule) for part in images.split(at_once)]
         vectors = [self.tokenizer.embed(torch.cat(codes)) for codes in zip(*encoded, strict=True)]
         return Given(scales, weights, vectors, pixels)

@@ -32,8 +32,8 @@ def published_cells(masks: torch.Tensor, schedule: Schedule) -> list[torch.Tenso
     """
     kept = _kept(masks, schedule)
     return [
-        _cells((F.interpolate(kept, size=grid, mode="bilinear") > 0.5) | (size <= FEW))
-        for grid, size in zip(schedule.grids, schedule.sizes, strict=True)
+        _cells((F.interpolate(kept, size=(h, w), mode="bilinear") > 0.5) | (h * w <= FEW))
+        for h, w in schedule.grids
     ]
 
 
