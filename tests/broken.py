@@ -88,6 +88,11 @@ class LastSample(OneLayerSession):
         self.cache.kept = {0: tuple(kv.flip(0)[:batch] for kv in self.cache.kept[0])}
 
 
+class SecondHalf(OneLayerSession):
+    def guided_step(self, inputs, layer, mix):
+        return super().guided_step(inputs, layer, lambda a, b: mix(b, a))
+
+
 def cut(output):
     """A tokenizer's output without a gradient to the encoder."""
     return replace(output, images=output.images.detach().requires_grad_(), losses={})
@@ -199,6 +204,13 @@ BROKEN = {
         (broken(OneLayer, forward=lambda o, *a: o(*a)[:, 1:]), "teacher-forced logits must have"),
         (broken(OneLayer, forward=lambda o, *a: o(*a[:3], unmasked)), "the cached step of scale 0"),
         (broken(OneLayer, session=LastSample), "scale 1 of a narrowed session"),
+        (
+            broken(
+                OneLayer, session=broken(OneLayerSession, guided_step=lambda o, x, n, mix: o(x, n, torch.max))
+            ),
+            "guided_step must call mix once",
+        ),
+        (broken(OneLayer, session=SecondHalf), "a step guided to the first half must give its logits"),
         (
             broken(OneLayer, session=broken(OneLayerSession, step=lambda o, x: o(x)[:, :1])),
             "the cached step of scale 1 must equal the teacher-forced logits must have shape",

@@ -120,12 +120,19 @@ class OneLayerSession:
         self.cache = cache.start(None)
 
     def step(self, inputs):
+        return self.model.logits(self.hidden(inputs))
+
+    def guided_step(self, inputs, layer, mix):
+        half = mix(*self.hidden(inputs).chunk(2))
+        return self.model.logits(torch.cat((half, half)))
+
+    def hidden(self, inputs):
         x = self.x if inputs is None else self.model.embed(inputs)
         q, k, v = self.model.split(x)
         k, v = self.cache.append(0, self.step_index, q, k, v)
         self.step_index += 1
         mask = MaskSpec.full(q.shape[1], k.shape[1])
-        return self.model.finish(x, self.attend(q, k, v, mask=mask, scale=1.0))
+        return x + self.attend(q, k, v, mask=mask, scale=1.0).flatten(2)
 
     def narrow(self, batch):
         self.cache.narrow(batch)
@@ -147,8 +154,8 @@ class OneLayer(nn.Module):
     def split(self, x):
         return self.qkv(x).unflatten(-1, (3, 2, 4)).unbind(2)
 
-    def finish(self, x, out):
-        return self.head(x + out.flatten(2)).unflatten(-1, self.space.logits_shape)
+    def logits(self, x):
+        return self.head(x).unflatten(-1, self.space.logits_shape)
 
     def start(self, condition, schedule):
         return condition.vector[:, None].expand(-1, schedule.sizes[0], -1)
@@ -156,7 +163,8 @@ class OneLayer(nn.Module):
     def forward(self, inputs, condition, schedule, attend):
         x = torch.cat([self.start(condition, schedule), self.embed(inputs)], dim=1)
         q, k, v = self.split(x)
-        return self.finish(x, attend(q, k, v, mask=MaskSpec.scale_causal(schedule), scale=1.0))
+        out = attend(q, k, v, mask=MaskSpec.scale_causal(schedule), scale=1.0)
+        return self.logits(x + out.flatten(2))
 
     def begin(self, condition, schedule, cache, attend):
         return self.session(self, condition, schedule, cache, attend)

@@ -61,3 +61,11 @@ def test_the_mix_moves_away_from_the_null_logits():
 @pytest.mark.parametrize("name", registry.names("guidance"))
 def test_guidance_conforms(name):
     check_guidance(registry.build("guidance", name, {}))
+
+
+def test_a_strength_for_each_scale_whose_last_one_holds():
+    guidance = registry.build("guidance", "per_scale", {"scales": [0, 1.5, 3]})
+    assert [guidance.weight(step, 5) for step in range(5)] == [0, 1.5, 3, 3, 3]
+    for scales in ([], [1, -1]):
+        with pytest.raises(VartkError, match="must hold numbers from 0 on"):
+            registry.build("guidance", "per_scale", {"scales": scales})

@@ -25,7 +25,7 @@ def test_nothing_given_is_the_defaults():
     assert made.config.train == Config().train
     assert made.config.sampling.sampler.name == "categorical"
     # a slot's own defaults, over those of the component
-    own = {"temperature": 1.0, "final_temperature": None}
+    own = {"temperature": 1.0, "final_temperature": None, "temperatures": []}
     assert made.config.sampling.sampler.params == {"top_k": 900, "top_p": 0.96, **own}
 
 

@@ -8,12 +8,14 @@ from functools import partial
 
 import torch
 
-from vartk_registry import VartkError
+from vartk_registry import Unsupported, VartkError
 from vartk_registry.interfaces import (
     Attend,
     CacheStrategy,
     Condition,
     Guidance,
+    GuidedSession,
+    LayerGuidance,
     Sampler,
     Schedule,
     Tokenizer,
@@ -121,15 +123,10 @@ class Steps:
         inputs = canvas.next_input()
         if guided and inputs is not None:
             inputs = torch.cat((inputs, inputs))
-        with recipe.precision.autocast(self._device):
-            logits = self._session.step(inputs).float()
+        logits = self._logits(step, inputs, guided)
         if step < self._drafted:
             return None
         steps = len(recipe.schedule)
-        if guided:
-            conditional, unconditional = logits.split(batch)
-            weight = recipe.guidance.weight(step, steps)
-            logits = recipe.guidance.mix(conditional, unconditional, weight)
         self.overflow.watch_logits(step, logits)
         draw = recipe.sampler(logits, step, steps, recipe.random.at(step))
         if draw.weights is None:
@@ -137,6 +134,24 @@ class Steps:
         else:
             vectors = self._tokenizer.mix(draw.weights)
         return Drawn(draw.codes, vectors, self._session.cache.nbytes())
+
+    def _logits(self, step: int, inputs: torch.Tensor | None, guided: bool) -> torch.Tensor:
+        """Return the logits [B, n, *shape, classes] of a step, fp32, mixed where it is guided."""
+        guidance, session = self._recipe.guidance, self._session
+        layer = guidance.layer if isinstance(guidance, LayerGuidance) else 0
+        with self._recipe.precision.autocast(self._device):
+            if not guided:
+                return session.step(inputs).float()
+            mix = partial(guidance.mix, weight=guidance.weight(step, len(self._recipe.schedule)))
+            if not layer:
+                logits = session.step(inputs).float()
+                return mix(*logits.split(self._batch))
+            if not isinstance(session, GuidedSession):
+                raise Unsupported(
+                    f"guidance.layer={layer}: this transformer cannot mix the halves of guidance between its "
+                    "blocks; take guidance.layer=0"
+                )
+            return session.guided_step(inputs, layer, mix)[: self._batch].float()
 
 
 @torch.no_grad()

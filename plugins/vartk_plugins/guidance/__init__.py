@@ -24,5 +24,6 @@ def vartk_components() -> list[ComponentSpec]:
                 "Interval",
                 "full strength between two points of the schedule, no guidance elsewhere",
             ),
+            ("per_scale", "PerScale", "a strength for each scale, as in a list"),
         )
     ]

@@ -8,7 +8,18 @@ from vartk_registry import param
 
 
 @dataclass(kw_only=True, slots=True)
-class Linear:
+class Layered:
+    """What all guidances have."""
+
+    layer: int = param(
+        0,
+        "0 mixes logits; n mixes the hidden states after the n-th block from the end, in their place",
+        low=0,
+    )
+
+
+@dataclass(kw_only=True, slots=True)
+class Linear(Layered):
     """Parameters of `linear`."""
 
     scale: float = param(1.5, "guidance strength at the last scale; 0 turns guidance off", low=0)
@@ -18,7 +29,7 @@ class Linear:
 
 
 @dataclass(kw_only=True, slots=True)
-class Constant:
+class Constant(Layered):
     """Parameters of `constant`."""
 
     scale: float = param(1.5, "guidance strength; 0 turns guidance off", low=0)
@@ -28,9 +39,18 @@ class Constant:
 
 
 @dataclass(kw_only=True, slots=True)
-class Interval:
+class Interval(Layered):
     """Parameters of `interval`."""
 
     scale: float = param(1.5, "guidance strength inside the interval; 0 turns guidance off", low=0)
     start: float = param(0.0, "first guided point, as a fraction of the steps", low=0, high=1)
     stop: float = param(1.0, "last guided point, as a fraction of the steps", low=0, high=1)
+
+
+@dataclass(kw_only=True, slots=True)
+class PerScale(Layered):
+    """Parameters of `per_scale`."""
+
+    scales: list[float] = param(
+        [3.0], "guidance strength at each scale, coarse to fine; the last one holds for all that follow"
+    )

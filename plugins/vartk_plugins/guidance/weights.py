@@ -12,8 +12,15 @@ if TYPE_CHECKING:
     import torch
 
 
+@dataclass(frozen=True, kw_only=True)
 class ClassifierFree(ABC):
-    """Classifier-free guidance (arXiv 2207.12598) of logits; subclasses say how strong it is."""
+    """Classifier-free guidance (arXiv 2207.12598); subclasses say how strong it is.
+
+    Args:
+        layer: 0 mixes logits, n the hidden states after the n-th block from the end.
+    """
+
+    layer: int = 0
 
     @abstractmethod
     def weight(self, step: int, steps: int) -> float:
@@ -71,6 +78,27 @@ class Interval(ClassifierFree):
     def weight(self, step: int, steps: int) -> float:
         """Return the scale where step / (steps - 1) lies in the interval, else 0."""
         return self.scale if self.start <= _progress(step, steps) <= self.stop else 0.0
+
+
+@dataclass(frozen=True)
+class PerScale(ClassifierFree):
+    """A strength for each scale; the last one holds for all that follow.
+
+    Raises:
+        VartkError: there is none, or one is negative.
+    """
+
+    scales: list[float]
+
+    def __post_init__(self) -> None:
+        if not self.scales or min(self.scales) < 0:
+            raise VartkError(
+                f"guidance 'per_scale': scales={self.scales} must hold numbers from 0 on, as in [1,2,3]"
+            )
+
+    def weight(self, step: int, steps: int) -> float:
+        """Return the strength at scale `step`."""
+        return self.scales[min(step, len(self.scales) - 1)]
 
 
 def _progress(step: int, steps: int) -> float:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
+
+from .renaming import first, translated
 
 if TYPE_CHECKING:
     import torch
@@ -67,8 +69,8 @@ def original_name(name: str, present: Collection[str] = ()) -> str:
     Where the original has several (phi's, by how it is shared), it is that of a module in `present`.
     """
     rules = (*_TOKENIZER, *_TRANSFORMER)
-    found = (_translate(name, ours, original) for original, ours in rules)
-    names = [translated for translated in found if translated is not None]
+    found = (translated(name, ours, original) for original, ours in rules)
+    names = [each for each in found if each is not None]
     modules = {other.rpartition(".")[0] for other in present}
     return next((n for n in names if n.rpartition(".")[0] in modules), names[0] if names else name)
 
@@ -81,7 +83,7 @@ def _renamed(
     for name, tensor in original.items():
         if _BUFFERS.fullmatch(name):
             continue
-        ours = name if rules is _TOKENIZER and _SAME.fullmatch(name) else _first(name, rules)
+        ours = name if rules is _TOKENIZER and _SAME.fullmatch(name) else first(name, rules)
         if ours is None:
             unknown.append(name)
         else:
@@ -89,15 +91,3 @@ def _renamed(
     if unknown:
         raise KeyError(*unknown)
     return renamed
-
-
-def _first(name: str, rules: Iterable[tuple[str, str]]) -> str | None:
-    found = (_translate(name, source, target) for source, target in rules)
-    return next((translated for translated in found if translated is not None), None)
-
-
-def _translate(name: str, source: str, target: str) -> str | None:
-    """Return `name`, which reads like the template `source`, in the words of `target`."""
-    pattern = re.escape(source).replace(r"\{\}", r"(\d+|weight|bias)")
-    match = re.fullmatch(pattern, name)
-    return target.format(*match.groups()) if match else None

@@ -24,7 +24,7 @@ _HEADS = (b"PK", b"\x80")
 def read_file(path: Path) -> Any:
     """Return the content of a PyTorch or safetensors file, or of the shards that an index names.
 
-    Large files are mapped and not copied into memory.
+    A folder stands for the one index in it. Large files are mapped and not copied into memory.
 
     Raises:
         VartkError: the file or a shard is missing, truncated, unsafe, or of another kind.
@@ -36,6 +36,14 @@ def read_file(path: Path) -> Any:
         raise VartkError(f"there is no file {path}")
     head = _head(path)
     return _shards(path) if head[:1] == b"{" and head[8:] != b"{" else _single(path, head)
+
+
+def _index_in(folder: Path) -> Path:
+    indices = sorted(folder.glob("*.index.json"))
+    if len(indices) != 1:
+        found = ", ".join(index.name for index in indices) or "none"
+        raise VartkError(f"{folder} should hold one index of shards, *.index.json; it has {found}")
+    return indices[0]
 
 
 def _single(path: Path, head: bytes) -> Any:

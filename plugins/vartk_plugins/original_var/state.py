@@ -17,6 +17,8 @@ from .reading import read_file
 MARKS = {
     "VAR tokenizer (VQVAE)": "quantize.embedding.weight",
     "VAR transformer": "pos_start",
+    "Infinity tokenizer (BSQ-VAE)": "encoder.conv_in.conv.weight",
+    "Infinity transformer": "text_norm.weight",
 }
 """An entry that only this kind of state dict has."""
 

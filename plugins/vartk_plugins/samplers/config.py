@@ -18,6 +18,12 @@ class Categorical:
     temperature: float = param(
         1.0, "divides the logits before filtering; below 1 is bolder, above 1 is more varied", above=0
     )
+    temperatures: list[float] = param(
+        [],
+        "in the place of `temperature`, one for each scale, coarse to fine; the last one holds for all that "
+        "follow",
+        above=0,
+    )
     final_temperature: float | None = param(
         None, "temperature of the last scale, reached by equal factors; if not given, `temperature`", above=0
     )

@@ -7,8 +7,8 @@ and shifts of both sub-layers, in this order.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -23,7 +23,7 @@ Compute = Callable[[Tensor], Tensor]
 """A sub-layer, from tokens [B, S, C] to its output [B, S, C] with the gain applied."""
 
 Around = Callable[[str, Tensor, Compute], Tensor]
-"""Calls a sub-layer, by name "attention" or "ffn", on tokens [B, S, C]; returns [B, S, C]."""
+"""Calls a sub-layer ("attention", "cross_attention", "ffn") on tokens [B, S, C]; returns [B, S, C]."""
 
 
 class AttendMasked(Protocol):
@@ -158,9 +158,13 @@ class Block(nn.Module):
         self.attention = Attention(width, heads, l2_norm=l2_norm, dropout=dropout)
         self.ffn = FeedForward(width, hidden, dropout=dropout)
 
-    def forward(self, x_BSC: Tensor, condition: Tensor, attend: AttendMasked) -> Tensor:
-        """Return the block's output [B, S, C] for all tokens; `condition` as in `modulate`."""
-        return self.run(x_BSC, self.modulate(condition), attend, _on_all_tokens)
+    def forward(self, x_BSC: Tensor, condition: Any, attend: AttendMasked) -> Tensor:
+        """Return the block's output [B, S, C] for all tokens; `condition` as in `prepare`."""
+        return self.run(x_BSC, self.prepare(condition), attend, _on_all_tokens)
+
+    def prepare(self, condition: Any) -> tuple[Tensor | None, ...]:
+        """Return what a condition fixes for all tokens, rows of a batch each: here the modulation."""
+        return (self.modulate(condition),)
 
     def modulate(self, condition: Tensor) -> Tensor:
         """Return the modulation [B, 1, 6, C].
@@ -171,8 +175,11 @@ class Block(nn.Module):
             return condition + self.modulation_offset
         return self.modulation(condition).unflatten(-1, (1, 6, -1))
 
-    def run(self, x_BSC: Tensor, modulation_B16C: Tensor, attend: AttendMasked, around: Around) -> Tensor:
+    def run(
+        self, x_BSC: Tensor, prepared: tuple[Tensor | None, ...], attend: AttendMasked, around: Around
+    ) -> Tensor:
         """Return the block's output [B, S, C], each sub-layer called through `around`."""
+        modulation_B16C, *context = prepared
         gain1, gain2, scale1, scale2, shift1, shift2 = modulation_B16C.unbind(2)
 
         def attention(x: Tensor) -> Tensor:
@@ -182,7 +189,12 @@ class Block(nn.Module):
             return self.ffn(adaptive_norm(x, scale2, shift2, self.norm_eps)) * gain2
 
         x_BSC = x_BSC + self._drop_path(around("attention", x_BSC, attention))
+        x_BSC = self.read(x_BSC, context, around)
         return x_BSC + self._drop_path(around("ffn", x_BSC, ffn))
+
+    def read(self, x_BSC: Tensor, context: Sequence[Tensor | None], around: Around) -> Tensor:
+        """Return the tokens after they have read the context, of which there is none here."""
+        return x_BSC
 
     def _drop_path(self, out_BSC: Tensor) -> Tensor:
         if not self.training or not self.drop_path:

@@ -1,4 +1,4 @@
-"""Parameters of the `var` transformer; the defaults are those of VAR-d16."""
+"""Parameters of the transformers; the defaults are those of VAR-d16 and Infinity-2B."""
 
 from __future__ import annotations
 
@@ -24,6 +24,12 @@ class VarConfig:
         "itself, as in HMAR, and sees earlier scales only through its input",
         low=0,
     )
+    positions: str = param(
+        "learned",
+        "learned: a vector for each place of each scale; rope2d: queries and keys are turned by their place "
+        "in the image, so that any grids do",
+        choices=("learned", "rope2d"),
+    )
     shared_adaln: bool = param(False, "one AdaLN projection for all blocks, with an offset per block")
     l2_norm: bool = param(
         True,
@@ -41,5 +47,28 @@ class VarConfig:
     gain_init: float = param(
         1e-3, "factor of the initial AdaLN gains (1e-4 for d24, 1e-5 for d30, 5e-6 for d36)", low=0
     )
+    norm_eps: float = param(1e-6, "epsilon of the layer norms", above=0)
+    checkpointing: bool = param(False, "recompute each block in the backward pass: less memory, more time")
+
+
+@dataclass(kw_only=True, slots=True)
+class InfinityConfig:
+    """Parameters of `infinity`."""
+
+    depth: int = param(32, "number of blocks", low=1)
+    width: int = param(2048, "channels of a token", low=1)
+    heads: int = param(16, "attention heads", low=1)
+    text_width: int = param(2048, "width of the text's tokens: of flan-t5-xl", low=1)
+    patch: int = param(1, "side of the squares of codes that form one token; 2 for the 8B model", low=1)
+    levels: int = param(15, "largest number of scales", low=1)
+    mlp_ratio: float = param(
+        4.0,
+        "hidden width of the feed-forward layer, as a multiple of width, rounded to a multiple of 256",
+        above=0,
+    )
+    drop_path: float | None = param(
+        None, "drop path of the last block, linear from 0; if not given, 0.1 x depth/24", low=0, high=0.99
+    )
+    gain_init: float = param(1e-5, "factor of the initial AdaLN gains", low=0)
     norm_eps: float = param(1e-6, "epsilon of the layer norms", above=0)
     checkpointing: bool = param(False, "recompute each block in the backward pass: less memory, more time")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import nn
-
-from .network import VarNetwork
 
 HEAD = 0.02
 """Factor on the head's weight: the first logits are nearly equal."""
@@ -18,20 +18,27 @@ SOFTMAX_SCALE = 4.0
 
 
 @torch.no_grad()
-def initialise(model: VarNetwork, gain: float) -> None:
+def initialise(
+    model: Any, gain: float, places: Iterable[nn.Parameter | None], heads: Iterable[nn.Linear | None]
+) -> None:
     """Draw the weights: truncated normals of std sqrt(1/(3 width)), biases 0, sub-layers damped.
 
-    `gain` is the factor on AdaLN's gains, which keeps each block near the identity at first.
+    Args:
+        model: a `ScaleTransformer`.
+        gain: the factor on AdaLN's gains, which keeps each block near the identity at first.
+        places: weights outside of layers; heads: the layers of logits. None stands for one that is not there.
     """
-    std = math.sqrt(1 / (3 * model.width))
+    width = model.start_position.shape[-1]
+    std = math.sqrt(1 / (3 * width))
     for module in model.modules():
         if isinstance(module, nn.Linear | nn.Embedding):
             nn.init.trunc_normal_(module.weight, std=std)
         if isinstance(module, nn.Linear):
             nn.init.zeros_(module.bias)
-    nn.init.trunc_normal_(model.start_position, std=std)
-    nn.init.trunc_normal_(model.position, std=std)
-    for head in (model.head, model.patch_head):
+    for place in places:
+        if place is not None:
+            nn.init.trunc_normal_(place, std=std)
+    for head in heads:
         if head is not None:
             head.weight.mul_(HEAD)
     model.head_modulation.weight.mul_(ADALN)
@@ -45,9 +52,9 @@ def initialise(model: VarNetwork, gain: float) -> None:
         attention.proj.weight.div_(math.sqrt(2 * len(model.blocks)))
         block.ffn.fc2.weight.div_(math.sqrt(2 * len(model.blocks)))
         if block.shared_adaln:
-            nn.init.normal_(block.modulation_offset, std=math.sqrt(1 / model.width))
+            nn.init.normal_(block.modulation_offset, std=math.sqrt(1 / width))
             modulation = block.modulation_offset[0, 0]
         else:
-            modulation = block.modulation.weight.unflatten(0, (6, model.width))
+            modulation = block.modulation.weight.unflatten(0, (6, width))
         modulation[:2].mul_(gain)
         modulation[2:].mul_(ADALN)

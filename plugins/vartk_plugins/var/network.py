@@ -18,6 +18,7 @@ from vartk_registry.interfaces import CodeSpace, Grid, Schedule
 from .blocks import Block, adaptive_norm
 from .patches import pack, packed, packs, unpack
 from .positions import lay_out
+from .rope import turns_of
 
 
 class VarNetwork(nn.Module):
@@ -46,6 +47,7 @@ class VarNetwork(nn.Module):
         patch: int,
         mlp_ratio: float,
         context: int | None,
+        positions: str,
         shared_adaln: bool,
         l2_norm: bool,
         drop_path: float | None,
@@ -63,11 +65,12 @@ class VarNetwork(nn.Module):
         self.patch = patch
         self.context = context
         self.trained = packed(schedule, patch)
+        self.rope = positions == "rope2d"
         self.space = space
         self.norm_eps = norm_eps
         last_drop = 0.1 * depth / 24 if drop_path is None else drop_path
         self.start_position = nn.Parameter(torch.empty(1, self.trained.sizes[0], self.width))
-        self.position = nn.Parameter(torch.empty(1, self.trained.total, self.width))
+        self.position = None if self.rope else nn.Parameter(torch.empty(1, self.trained.total, self.width))
         self.level = nn.Embedding(len(schedule.grids), self.width)
         self.embed = nn.Linear(channels, self.width)
         self.patch_embed = nn.Linear(patch**2 * channels, self.width) if patch > 1 else None
@@ -85,6 +88,7 @@ class VarNetwork(nn.Module):
             )
             for layer in range(depth)
         )
+        self.turns(self.trained)  # refuses a head dim that cannot be turned
         self.head_modulation = nn.Linear(self.width, 2 * self.width)
         self.head = nn.Linear(self.width, space.width)
         self.patch_head = nn.Linear(self.width, patch**2 * space.width) if patch > 1 else None
@@ -92,6 +96,12 @@ class VarNetwork(nn.Module):
     def layout(self, schedule: Schedule) -> Tensor:
         """Return what is added to each token of a packed schedule for its place, [1, M, C]."""
         return lay_out(self.start_position, self.position, self.level.weight, self.trained, schedule)
+
+    def turns(self, schedule: Schedule) -> Tensor | None:
+        """Return how the queries and keys of a packed schedule are turned, [1, M, d, 2]; None for not."""
+        if not self.rope:
+            return None
+        return turns_of(schedule, self.width // self.heads, self.level.weight.device)
 
     def embed_inputs(self, inputs: Tensor, grids: Sequence[Grid]) -> Tensor:
         """Return the inputs [B, n, channels] of some scales as tokens [B, m, C], fp32."""

@@ -19,13 +19,14 @@ logger = logging.getLogger(__name__)
 
 
 def lay_out(
-    start_1nC: Tensor, position_1LC: Tensor, level_KC: Tensor, trained: Schedule, schedule: Schedule
+    start_1nC: Tensor, position_1LC: Tensor | None, level_KC: Tensor, trained: Schedule, schedule: Schedule
 ) -> Tensor:
     """Return the sum of start (first step alone), position and level of each token of `schedule`.
 
     For a schedule other than `trained`, each scale takes the positions and the level of the trained
     scale that is nearest in log area, the positions resized to its grid; where the first step has
-    another number of tokens, each starts at the mean of the learned ones.
+    another number of tokens, each starts at the mean of the learned ones. Without positions (RoPE) there
+    are levels alone.
 
     Returns:
         [1, L, C], L of `schedule`.
@@ -42,10 +43,14 @@ def lay_out(
     if schedule == trained:
         sources = list(range(len(trained.grids)))
     else:
-        _report(trained, schedule)
+        if position_1LC is not None:
+            _report(trained, schedule)
         sources = [nearest_scale(trained.scales, grid) for grid in schedule.grids]
     parts = []
     for source, grid in zip(sources, schedule.grids, strict=True):
+        if position_1LC is None:
+            parts.append(level_KC[source].expand(1, grid[0] * grid[1], -1))
+            continue
         begin, end = trained.scales.spans[source]
         part_1nC = _resized(position_1LC[:, begin:end], trained.grids[source], grid)
         parts.append(part_1nC + level_KC[source])

@@ -21,7 +21,7 @@ from .dataset import Example, ImageDataset
 from .discriminator import Discriminator
 from .feature import Feature, VectorFeature
 from .generator import Generated, Generator, TrainableGenerator
-from .guidance import Guidance
+from .guidance import Guidance, LayerGuidance
 from .importer import Imported, Importer
 from .logger import Logger
 from .metric import Metric, MomentsMetric, SingleSetMetric
@@ -29,7 +29,7 @@ from .quantizer import CodeSpace, Quantized, Quantizer
 from .sampler import Draw, Randomness, Sampler
 from .schedule import Grid, Schedule, ScheduleFactory
 from .tokenizer import LatentTokenizer, Tokenizer, TokenizerOutput
-from .transformer import Session, Transformer
+from .transformer import GuidedSession, Session, Transformer
 
 __all__ = [
     "Attend",
@@ -52,10 +52,12 @@ __all__ = [
     "Generator",
     "Grid",
     "Guidance",
+    "GuidedSession",
     "ImageDataset",
     "Imported",
     "Importer",
     "LatentTokenizer",
+    "LayerGuidance",
     "Logger",
     "MergingState",
     "Metric",

@@ -58,7 +58,7 @@ class CacheState(Protocol):
     def select(self, layer: int, branch: str, step: int, x: torch.Tensor) -> torch.Tensor | None:
         """Return the indices [B, m] of the tokens of x [B, n, C] to compute, or None for all.
 
-        `branch` names the sub-layer ("attention", "ffn").
+        `branch` names the sub-layer ("attention", "cross_attention", "ffn").
         """
         ...
 

@@ -22,3 +22,11 @@ class Guidance(Protocol):
     def mix(self, conditional: torch.Tensor, null: torch.Tensor, weight: float) -> torch.Tensor:
         """Return the mixed logits; classifier-free guidance is (1 + t) conditional - t null."""
         ...
+
+
+@runtime_checkable
+class LayerGuidance(Guidance, Protocol):
+    """Optional, of a `Guidance` that can mix the hidden states of a layer in the place of the logits."""
+
+    layer: int
+    """0 mixes logits; n mixes after the block that is the n-th from the end, see `GuidedSession`."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import torch
 
     from .attention import Attend
@@ -28,6 +30,25 @@ class Session(Protocol):
 
     def narrow(self, batch: int) -> None:
         """Go on with the first `batch` samples alone."""
+        ...
+
+
+@runtime_checkable
+class GuidedSession(Session, Protocol):
+    """Optional, of a `Session` that can mix the two halves of guidance between its blocks."""
+
+    def guided_step(
+        self,
+        inputs: torch.Tensor | None,
+        layer: int,
+        mix: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    ) -> torch.Tensor:
+        """Return the logits [B, n, *shape, classes] of the next scale, mixed on the way.
+
+        `mix` is called once, with the hidden states of the first and of the second half of the batch after
+        the block that is the `layer`-th from the end (1 is the last one). What it returns takes the place of
+        both. `Unsupported` where there are not so many blocks.
+        """
         ...
 
 

@@ -23,7 +23,7 @@ _PLAN = CachePlan(
     device=torch.device("cpu"),
 )
 _NARROWED = 2
-_BRANCHES = ("attention", "ffn")
+_BRANCHES = ("attention", "cross_attention", "ffn")
 
 
 def check_cache(strategy: CacheStrategy) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from ..errors import Unsupported
 from ..interfaces import CodeSpace, Condition, Schedule
 from ..registry import Registry
 from .attention import check_attention
@@ -74,9 +75,13 @@ def _transformer(build: Build) -> None:
         for parameter in require_module(transformer).parameters():
             parameter.copy_(0.3 * torch.randn(parameter.shape, generator=generator))
     condition = Condition(torch.randn(3, transformer.width, generator=generator))
-    check_transformer(
-        transformer, condition, schedule=schedule, space=space, channels=channels, cache=KeepAll()
-    )
+    parts = {"schedule": schedule, "space": space, "channels": channels}
+    try:
+        check_transformer(transformer, condition, **parts, cache=KeepAll())
+    except Unsupported:  # it needs tokens, which others refuse
+        tokens = torch.randn(3, 5, transformer.width, generator=generator)
+        text = Condition(condition.vector, tokens, torch.tensor([5, 1, 3]))
+        check_transformer(transformer, text, **parts, cache=KeepAll())
 
 
 def _conditioner(build: Build) -> None:

@@ -14,6 +14,7 @@ from ..interfaces import (
     CodeSpace,
     Condition,
     Conditioner,
+    GuidedSession,
     Schedule,
     Transformer,
 )
@@ -104,3 +105,19 @@ def check_transformer(
             part = None if x is None else x[:left]
             rule = f"scale {step} of a narrowed session must equal the first sample's logits"
             require_close(rule, narrowed.step(part), logits[:left, start:stop])
+        guided = transformer.begin(condition.narrow(2), schedule, cache, attend)
+        if isinstance(guided, GuidedSession):
+            _check_guided(guided, logits[:1, :first])
+
+
+def _check_guided(session: GuidedSession, expected: torch.Tensor) -> None:
+    """Check the first step of a session of two samples, the second one guidance's null half."""
+    calls = []
+
+    def first_half(conditional: torch.Tensor, null: torch.Tensor) -> torch.Tensor:
+        calls.append((conditional, null))
+        return conditional
+
+    logits = session.guided_step(None, 1, first_half)
+    require(len(calls) == 1, f"guided_step must call mix once, not {len(calls)} times")
+    require_close("a step guided to the first half must give its logits", logits[:1], expected)

@@ -1,0 +1,1 @@
+"""The importer of the original Infinity's files (github.com/FoundationVision/Infinity)."""

@@ -1,0 +1,1 @@
+"""The transformer of Infinity, on the blocks of VAR's."""
