@@ -122,7 +122,7 @@ def test_the_stream_is_the_sample_scale_by_scale(model):
         (
             {"guidance": {"name": "interval", "scale": 4, "stop": 0.5}},
             "guidance",
-            {"name": "interval", "scale": 4.0, "start": 0.0, "stop": 0.5},
+            {"name": "interval", "scale": 4.0, "start": 0.0, "stop": 0.5, "layer": 0},
         ),
         ({"guidance": {"scale": 4}}, "guidance", {"name": "linear", "scale": 4.0}),
         ({"guidance.scale": 4}, "guidance", {"name": "linear", "scale": 4.0}),

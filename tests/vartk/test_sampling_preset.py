@@ -33,7 +33,7 @@ def test_a_preset_lies_over_the_models_settings(model):
     made = model.sampling(preset="fast")
     assert made.precision == "bf16"
     assert [part["name"] for part in made.cache.params["parts"]] == ["ams_kv", "fastvar"]
-    assert made.guidance.params == {"scale": 1.5, "stop": 0.7}
+    assert made.guidance.params == {"scale": 1.5, "stop": 0.7, "layer": 0}
     assert (made.sampler, made.batch) == (model.config.sampling.sampler, 4)
 
 
@@ -42,7 +42,7 @@ def test_settings_beside_a_preset_lie_over_it_wherever_they_stand(model, first):
     beside = {"guidance": 3, "cache": "sink", "guidance.stop": 0.5}
     given = {"preset": "fast", **beside} if first else {**beside, "preset": "fast"}
     made = model.sampling(**given)
-    assert made.guidance.params == {"scale": 3.0, "stop": 0.5}
+    assert made.guidance.params == {"scale": 3.0, "stop": 0.5, "layer": 0}
     assert (made.cache.name, made.precision) == ("sink", "bf16")
 
 
@@ -71,7 +71,7 @@ def test_on_the_command_line(vartk, model_folder, tmp_path):
     ran = vartk("sample", model_folder, "preset=fast", "guidance.scale=2", "--out", tmp_path / "out")
     assert ran.code == 0, ran.err
     made = json.loads((tmp_path / "out" / "samples.json").read_text())["sampling"]
-    assert made["guidance"] == {"name": "linear", "scale": 2.0, "stop": 0.7}
+    assert made["guidance"] == {"name": "linear", "scale": 2.0, "stop": 0.7, "layer": 0}
     assert made["precision"] == "bf16"
 
 
@@ -84,7 +84,7 @@ def test_in_a_comparison_it_is_of_all_ways_or_of_one(model):
     full, fast = parse_ways(model, Layer("command line", {}), None, ["fast: guidance.scale=3 preset=fast"])
     assert (full.sampling.cache.name, full.sampling.precision) == ("full", "auto")
     assert (fast.sampling.cache.name, fast.sampling.precision) == ("chain", "bf16")
-    assert fast.sampling.guidance.params == {"scale": 3.0, "stop": 0.7}
+    assert fast.sampling.guidance.params == {"scale": 3.0, "stop": 0.7, "layer": 0}
 
 
 @pytest.mark.parametrize(

@@ -75,13 +75,15 @@ def _transformer(build: Build) -> None:
         for parameter in require_module(transformer).parameters():
             parameter.copy_(0.3 * torch.randn(parameter.shape, generator=generator))
     condition = Condition(torch.randn(3, transformer.width, generator=generator))
-    parts = {"schedule": schedule, "space": space, "channels": channels}
+    check = partial(
+        check_transformer, transformer, schedule=schedule, space=space, channels=channels, cache=KeepAll()
+    )
     try:
-        check_transformer(transformer, condition, **parts, cache=KeepAll())
+        check(condition)
     except Unsupported:  # it needs tokens, which others refuse
         tokens = torch.randn(3, 5, transformer.width, generator=generator)
         text = Condition(condition.vector, tokens, torch.tensor([5, 1, 3]))
-        check_transformer(transformer, text, **parts, cache=KeepAll())
+        check(text)
 
 
 def _conditioner(build: Build) -> None:

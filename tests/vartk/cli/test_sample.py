@@ -79,7 +79,7 @@ def test_the_batch_changes_nothing(sample):
 def test_settings_by_the_names_of_the_python_interface(sample):
     made = record(sample("guidance=3", "top_k=5", "sampler.temperature=0.5", "cache=full", "random=shared"))
     sampling = made["sampling"]
-    assert sampling["guidance"] == {"name": "linear", "scale": 3.0, "stop": 1.0}
+    assert sampling["guidance"] == {"name": "linear", "scale": 3.0, "stop": 1.0, "layer": 0}
     assert (sampling["sampler"]["top_k"], sampling["sampler"]["temperature"]) == (5, 0.5)
     assert sampling["random"] == "shared"
 

@@ -44,7 +44,7 @@ def test_everything_is_measured(evaluate):
         "compared": 6,
     }
     assert (made["feature"], made["dataset"], made["seed"]) == ("Eyes", "folder", 0)
-    assert made["sampling"]["guidance"] == {"name": "linear", "scale": 1.5, "stop": 1.0}
+    assert made["sampling"]["guidance"] == {"name": "linear", "scale": 1.5, "stop": 1.0, "layer": 0}
     quality = made["tokenizer"]
     assert 0 < quality["psnr_db"] < 60
     assert quality["perceptual"] > 0
