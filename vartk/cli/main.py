@@ -34,7 +34,7 @@ COMMANDS = {
     "sweep": "sample the same seeds over a grid of settings and classes",
     "eval": "measure a model against real images",
     "compare": "compare sampling settings: caches, precisions, guidance",
-    "scaling": "fit power laws of loss against size and compute, and extrapolate them",
+    "scaling": "fit power laws of loss to trainings, and extrapolate",
     "calibrate": "measure the parameters of a cache strategy on a model",
     "reconstruct": "encode and decode images",
     "bench": "measure the speed and memory of vartk on this machine",
