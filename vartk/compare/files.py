@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,15 @@ import torch
 from vartk_registry import VartkError
 
 from ..evaluation import Seen
-from ..files import load_tensors, refuse_existing, remove_partial, save_tensors, whole_file, whole_folder
+from ..files import (
+    file_name,
+    load_tensors,
+    refuse_existing,
+    remove_partial,
+    save_tensors,
+    whole_file,
+    whole_folder,
+)
 from ..tasks.begun import require_same
 
 FOLDER = "kept"
@@ -95,8 +102,3 @@ class Kept:
             return json.loads(path.read_text())
         except (OSError, ValueError) as error:
             raise VartkError(f"{path} cannot be read: {error}; remove {self.out}, or give another") from error
-
-
-def file_name(way: str) -> str:
-    """Return a way's name as one of files."""
-    return re.sub(r"[^\w.+=-]+", "-", way)

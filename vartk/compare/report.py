@@ -12,11 +12,10 @@ from vartk_registry import counted
 from ..config import leaves
 from ..environment import environment
 from ..evaluation.report import set_name
-from ..files import whole_file
+from ..files import file_name, whole_file
 from ..images import save_image, strip, strips
 from ..tables import Table, markdown_table
 from .comparison import Comparison
-from .files import file_name
 from .pictures import shown_rows
 from .plot import pareto
 

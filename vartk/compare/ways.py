@@ -14,8 +14,8 @@ from vartk_registry import VartkError
 from ..config import Layer, SamplingConfig, parse_overrides, plain
 from ..engine.collaborative import hand_over
 from ..engine.model import Model
+from ..files import file_name
 from ..hub import load
-from .files import file_name
 from .sampling import configured
 
 Settings = dict[str, Any]

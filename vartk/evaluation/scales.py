@@ -26,8 +26,9 @@ class Partial:
     def __init__(
         self, model: Model, size: Grid, feature: Feature, kinds: Sequence[str], metrics: Sequence[str]
     ) -> None:
-        self._model, self._feature, self._kinds = model, feature, kinds
-        registry, steps = model.plugins.registry, len(model.schedule) - 1
+        self._tokenizer, self._schedule = model.tokenizer, model.schedule.scales
+        self._feature, self._kinds = feature, kinds
+        registry, steps = model.plugins.registry, len(self._schedule) - 1
         self._quality = [ImageQuality(registry, size, feature) for _ in range(steps)]
         built = [[registry.build("metric", name, {}) for name in metrics] for _ in range(steps)]
         self._metrics: list[list[MomentsMetric]] = [
@@ -37,10 +38,9 @@ class Partial:
     @torch.no_grad()
     def update(self, codes: Sequence[torch.Tensor], pixels: torch.Tensor) -> None:
         """Take the codes of all scales of images [B, 3, H, W] in [-1, 1]."""
-        tokenizer, schedule = self._model.tokenizer, self._model.schedule
-        f_hats = latents(tokenizer, codes[:-1], schedule)
+        f_hats = latents(self._tokenizer, codes[:-1], self._schedule)
         for f_hat, quality, metrics in zip(f_hats, self._quality, self._metrics, strict=True):
-            images = tokenizer.decode(f_hat)
+            images = self._tokenizer.decode(f_hat)
             quality.update(images, pixels)
             seen = Seen.of(self._feature, (images + 1) / 2, self._kinds)
             for metric in metrics:
@@ -66,7 +66,7 @@ class Partial:
             found.append(numbers)
         names = list(found[0]) if found else ["psnr_db"]
         found.append({name: whole[name] for name in names})
-        tokens = accumulate(self._model.schedule.sizes)
+        tokens = accumulate(self._schedule.sizes)
         return [
             {"scales": scales, "tokens": count, **numbers}
             for scales, (count, numbers) in enumerate(zip(tokens, found, strict=True), 1)

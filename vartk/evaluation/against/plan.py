@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,29 +11,24 @@ from typing import Any
 import torch
 
 from vartk_registry import VartkError
-from vartk_registry.interfaces import Grid
 
 from ... import __version__
 from ...components import plugins
-from ...config import EvalConfig, leaves, parse_overrides, plain
-from ...engine.build import grid
+from ...config import parse_overrides
 from ...engine.data import Images
-from ...engine.device import as_device
 from ...engine.distributed import ALONE, World
-from ...engine.generators.model import GeneratorModel
-from ...engine.inference.precision import precision
-from ...engine.model import Model
 from ...engine.recipes import open_datasets
-from ...hub import find_model, fingerprints, load
+from ...hub import find_model
 from ...tasks.sample import Bar
+from ...tasks.sweep import Axis
 from ..data import KEYS, UNSAID, data_config
-from ..pictures import Pictures, Split, open_pictures
-from ..samples import sampled
+from ..pictures import Pictures, Split
 from ..sets import set_distances, vector_kinds
 from .looking import Look
-from .protocols import FREE, PUBLISHED, find_protocol
+from .protocols import PUBLISHED, find_protocol
 from .reference import Reference
 from .remarks import remarks
+from .source import Finished, Sampled, Source
 
 SAMPLES = 1000
 """Samples, where neither a number nor a protocol says how many."""
@@ -54,6 +48,7 @@ class Options:
         protocol: the name of one, which decides what is not typed; None for none.
         save_reference: where its statistics are written.
         overrides: `key=value` settings.
+        axes: settings that are varied; each combination is a set of samples.
         data: the configuration that names the dataset; None for the model's own.
         count: samples, None for the protocol's or `SAMPLES`; seed: of the first one, counting up from it.
         samples: the folder where they are kept; None for a temporary one.
@@ -65,6 +60,7 @@ class Options:
     protocol: str | None
     save_reference: Path | None
     overrides: Sequence[str]
+    axes: Sequence[Axis]
     data: str | None
     count: int | None
     seed: int
@@ -98,42 +94,52 @@ class Plan:
         slot = self.config.feature
         self.feature = self.registry.build("feature", slot.name, slot.params)
         self.kinds = vector_kinds(self.registry, self.config.metrics, self.feature)
-        self.model: Model | GeneratorModel | None = None
-        self.count = 0
+        self.source: Source
         if options.finished:
-            self.batch = _batch(options.images, settings, self.config)
+            batch = self.config.sampling.batch
+            self.source = Finished(place, settings, options.axes, batch, options.device)
         else:
-            self.model = load(options.images, device=options.device)
-            self.sampling = self.model.sampling(**settings)
-            self.batch = self.sampling.batch
-            _require_sampled(options.images, self.model)
-            each = None if self.protocol is None else self.protocol.each
-            self.count = options.count or (SAMPLES if each is None else each * len(self.model.classes))
+            self.source = Sampled(
+                options.images,
+                options.device,
+                settings,
+                options.axes,
+                self._count,
+                options.seed,
+                options.samples,
+                world,
+            )
         self.reference = self._reference(named=named)
         self.metrics = self._metrics(typed=typed)
 
-    def carry_out(self, add_bar: Callable[[str, int], Bar]) -> dict[str, Any] | None:
-        """Return the numbers and how they were made, ready for JSON.
+    def carry_out(self, add_bar: Callable[[str, int], Bar]) -> list[dict[str, Any]]:
+        """Return the numbers of each set of images and how they were made, ready for JSON.
 
-        Processes that do not lead help to sample, and return None.
+        Processes that do not lead help to sample, and return nothing.
 
         Raises:
             VartkError: an image is damaged, a set is too small for a metric, or a vector is not finite.
         """
-        options = self.options
-        device = as_device(options.device) if self.model is None else self.model.device
-        look = Look(self.feature.to(device), device, self.kinds, self.batch, add_bar)
-        with self._pictures(add_bar) as pictures:
-            if not self.world.leads:
-                return None
-            reference = self.reference.looked_at(look)
-            if options.save_reference is not None:
-                reference.save(options.save_reference, self.feature)
-            found, sizes = look.at("images", pictures)
-            counts = sorted(Counter(pictures.labels).values())
+        options, source = self.options, self.source
+        look = Look(self.feature.to(source.device), source.device, self.kinds, source.batch, add_bar)
+        reference = self.reference.looked_at(look) if self.world.leads else self.reference
+        if self.world.leads and options.save_reference is not None:
+            reference.save(options.save_reference, self.feature)
+        results = []
+        for index, varied in enumerate(source.sets):
+            if varied:
+                self.note(", ".join(f"{key}={value}" for key, value in varied.items()))
+            with source.pictures(index, add_bar) as pictures:
+                if self.world.leads:
+                    results.append({"varied": varied, **self._compared(index, pictures, reference, look)})
+        return results
+
+    def _compared(self, index: int, pictures: Pictures, reference: Reference, look: Look) -> dict[str, Any]:
+        """Return the numbers of one set."""
+        found, sizes = look.at("images", pictures)
         numbers = set_distances(self.registry, self.metrics, found, reference.seen, reference.moments)
         result = {
-            "images": options.images,
+            "images": self.options.images,
             "reference": reference.name,
             "feature": self.feature.label,
             "published": dict(getattr(self.feature, "published", {})),
@@ -144,20 +150,26 @@ class Plan:
             "reference_size": next(iter(reference.sizes), None),
             "numbers": numbers,
             "remarks": remarks(pictures, found, sizes, reference),
-            "class_counts": counts,
-            **self._sampled(),
-            "device": str(device),
+            "class_counts": sorted(Counter(pictures.labels).values()),
+            **self.source.facts(index),
+            "device": str(self.source.device),
             "versions": {"vartk": __version__, "torch": str(torch.__version__)},
         }
         protocol = self.protocol or PUBLISHED
         return {**result, "protocol": {"name": protocol.name, "departures": protocol.departures(result)}}
+
+    def _count(self, classes: int) -> int:
+        """Return the samples of a set."""
+        if self.options.count is not None:
+            return self.options.count
+        return SAMPLES if self.protocol is None else self.protocol.each * classes
 
     def _reference(self, *, named: bool) -> Reference:
         """Open what --reference names."""
         options = self.options
         if options.reference is None:
             assert self.protocol is not None  # one of the two is typed
-            return Reference.read(self.protocol.reference(self._size()), self.feature)
+            return Reference.read(self.protocol.reference(self.source.size), self.feature)
         if options.reference not in SPLITS:
             return Reference.read(Path(options.reference), self.feature)
         if not named:
@@ -166,31 +178,7 @@ class Plan:
                 "name it with --data CONFIG, or with dataset=NAME"
             )
         dataset = open_datasets(self.config, self.note, [options.reference])[options.reference]
-        size = grid((self.config if self.model is None else self.model.config).image_size)
-        return Reference(options.reference, Split(Images(dataset, size)))
-
-    def _size(self) -> Grid:
-        """Return (height, width) of the images."""
-        if self.model is not None:
-            return grid(self.model.config.image_size)
-        h, w = next(iter(open_pictures(Path(self.options.images)).batches(1))).shape[-2:]
-        return h, w
-
-    def _sampled(self) -> dict[str, Any]:
-        """Return how samples were made, and which settings are not the model's own."""
-        if self.model is None:
-            return {"other_settings": []}
-        now, own = (dict(leaves(plain(each))) for each in (self.sampling, self.model.sampling()))
-        differ = [key for key in now | own if now.get(key) != own.get(key)]
-        computed = precision(self.sampling.precision, self.model.device).dtype
-        return {
-            "seed": self.options.seed,
-            "sampling": plain(self.sampling),
-            "computed_in": str(computed).removeprefix("torch."),
-            "other_settings": [
-                [key, own.get(key), now.get(key)] for key in differ if key.partition(".")[0] not in FREE
-            ],
-        }
+        return Reference(options.reference, Split(Images(dataset, self.source.size)))
 
     def _metrics(self, *, typed: bool) -> list[str]:
         """Return the metrics that the reference allows; those that were typed must all be."""
@@ -204,49 +192,3 @@ class Plan:
         for metric in missing:
             self.note(f"{metric} is left out: {name} has only statistics")
         return left
-
-    @contextmanager
-    def _pictures(self, add_bar: Callable[[str, int], Bar]) -> Iterator[Pictures]:
-        """Give the finished images, or samples, which are removed afterwards unless they are to be kept."""
-        options = self.options
-        if self.model is None:
-            yield open_pictures(Path(options.images))
-            return
-        classes = len(self.model.classes)
-        labels = [index * classes // self.count for index in range(self.count)]
-        with sampled(
-            self.model,
-            labels,
-            options.seed,
-            self.sampling,
-            options.samples,
-            fingerprints(options.images),
-            add_bar,
-            self.world,
-        ) as archive:
-            yield archive
-
-
-def _batch(images: str, settings: Mapping[str, Any], config: EvalConfig) -> int:
-    """Return the images that are seen at once; `VartkError` where settings of sampling are typed in vain."""
-    idle = [path for path, _ in leaves(settings) if path != "batch"]
-    if idle:
-        raise VartkError(f"{images} holds finished images and samples nothing; drop {', '.join(idle)}")
-    batch = settings.get("batch", config.sampling.batch)
-    if not isinstance(batch, int) or batch < 1:
-        raise VartkError(f"batch={batch} must be a whole number, 1 or more")
-    return batch
-
-
-def _require_sampled(name: str, model: Model | GeneratorModel) -> None:
-    """Raise `VartkError` where a model has no classes to sample equally often."""
-    if isinstance(model, Model) and model.predictor is None:
-        raise VartkError(
-            f"{name} is a tokenizer alone and samples nothing; evaluate it without --reference, which "
-            "compares its reconstructions with the images of its dataset"
-        )
-    if model.takes != "label":
-        raise VartkError(
-            f"{name} is conditioned by captions; evaluate it without --reference, which samples those of its "
-            "dataset, or sample first and evaluate the folder"
-        )

@@ -45,6 +45,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "inception, and the reference of the ADM suite; what you type as well departs from it",
     )
     parser.add_argument(
+        "--over",
+        action="append",
+        default=[],
+        metavar="KEY=A,B",
+        help="with --reference: a setting of sampling and its values; you can repeat the option, and every "
+        "combination is evaluated",
+    )
+    parser.add_argument(
         "--save-reference",
         type=Path,
         metavar="FILE.npz",
@@ -93,6 +101,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "vartk eval var-d16 --tokenizer-only feature=inception dataset=folder dataset.path=imagenet",
         "vartk eval runs/transformer --reference validation --count 2000 --samples samples",
         "vartk eval var-d16 --protocol adm-50k --device cuda --samples d16 --out d16-fid",
+        "vartk eval runs/transformer --reference validation metrics=[fd,is] --over guidance.scale=1,1.5,2",
         "vartk eval samples.npz --reference photos --save-reference photos.npz",
     )
     parser.set_defaults(run=run)
@@ -110,8 +119,9 @@ def run(arguments: argparse.Namespace) -> int:
         )
     if arguments.reference is not None or arguments.protocol is not None:
         return against.run(arguments, finished=finished)
-    if arguments.save_reference is not None:
-        raise VartkError("--save-reference needs --reference or --protocol")
+    for option, given in (("--save-reference", arguments.save_reference), ("--over", arguments.over)):
+        if given:
+            raise VartkError(f"{option} needs --reference or --protocol")
     if finished:
         raise VartkError(
             f"{arguments.images} holds images; name what to compare them with: --reference FOLDER, FILE.npz, "

@@ -6,6 +6,8 @@ import argparse
 from dataclasses import fields
 from pathlib import Path
 
+from vartk_registry import VartkError
+
 from ... import terminal
 
 
@@ -18,28 +20,33 @@ def run(arguments: argparse.Namespace, *, finished: bool) -> int:
     """Compare, print the numbers, and write the report."""
     from ....engine.device import as_device
     from ....engine.distributed import processes
-    from ....evaluation.against import Options, Plan, table, verdict, write_report
+    from ....evaluation.against import Options, Plan, sweep_table, table, verdict, write_report, write_sweep
     from ....files import refuse_existing
+    from ....tasks.sweep import parse_axes
     from ...progress import bars
 
     for path in (arguments.out, arguments.save_reference):
         if path is not None:
             refuse_existing(path)
-    typed = {
-        field.name: getattr(arguments, field.name) for field in fields(Options) if field.name != "finished"
-    }
+    axes = parse_axes(arguments.over, _no_class)
+    names = {field.name for field in fields(Options)} - {"axes", "finished", "device"}
+    typed = {name: getattr(arguments, name) for name in names}
     with processes(as_device(arguments.device)) as (world, device), bars() as add_bar:
-        options = Options(**{**typed, "finished": finished, "device": str(device)})
-        result = Plan(options, terminal.note, world).carry_out(add_bar)
-    if result is None:  # the first process goes on
+        options = Options(**typed, axes=axes, finished=finished, device=str(device))
+        results = Plan(options, terminal.note, world).carry_out(add_bar)
+    if not results:  # the first process goes on
         return 0
     if arguments.out is not None:
-        write_report(result, arguments.out)
+        write_sweep(results, arguments.out) if axes else write_report(results[0], arguments.out)
         terminal.note(f"report: {arguments.out / 'report.md'}")
-    for line in (*result["remarks"], *verdict(result)):
+    for line in dict.fromkeys(line for result in results for line in (*result["remarks"], *verdict(result))):
         terminal.note(line)
     if arguments.json:
-        terminal.result(result, as_json=True)
+        terminal.result({"sets": results} if axes else results[0], as_json=True)
         return 0
-    terminal.tables([table(result)])
+    terminal.tables([sweep_table(results) if axes else table(results[0])])
     return 0
+
+
+def _no_class(text: str) -> list[str]:
+    raise VartkError("--over class: an evaluation samples all classes; vary a setting of sampling")
