@@ -17,12 +17,14 @@ from vartk.engine.tokens import Tokens
 from vartk.engine.training import TokenizerStage, TransformerStage
 
 
-def tokenizer_stage(images: Path, **settings: Any) -> TokenizerStage:
+def tokenizer_stage(
+    images: Path, layout: torch.memory_format | None = None, **settings: Any
+) -> TokenizerStage:
     """Return the first stage on a folder of images; settings are keys of `train.tokenizer`."""
     keys = {f"train.tokenizer.{key}": value for key, value in settings.items()}
     config = tiny_config(images, **keys)
     return TokenizerStage(
-        config, tiny_model(predictor=False), open_datasets(config, print), plugins().registry
+        config, tiny_model(predictor=False), open_datasets(config, print), plugins().registry, layout
     )
 
 
@@ -59,7 +61,7 @@ class Line:
     def loss(self, module, batch):
         return module(batch).square().mean() / 2, {}
 
-    def compile(self):
+    def prepare(self, device, *, compiled):
         pass
 
     def validate(self, module, device):

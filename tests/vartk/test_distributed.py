@@ -165,6 +165,9 @@ class Needs:
         self.parallel = parallel
         self.train = StageConfig(**settings)
 
+    def prepare(self, device, *, compiled):
+        pass
+
 
 def test_what_several_processes_cannot_do_is_refused():
     with pytest.raises(VartkError, match=r"batch=9 .*accumulate=1 equal parts in each of 2 .*batch=10"):

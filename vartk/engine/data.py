@@ -139,7 +139,7 @@ def loader(dataset: Any, batches: Any, workers: int, device: torch.device) -> Da
 
 def on_device(
     batches: Iterable[Sequence[torch.Tensor]], device: torch.device
-) -> Iterator[list[torch.Tensor]]:
+) -> Iterator[tuple[torch.Tensor, ...]]:
     """Yield batches of several tensors on a device; a GPU gets each while it computes on the one before.
 
     Args:
@@ -147,20 +147,21 @@ def on_device(
     """
     if device.type != "cuda":
         for batch in batches:
-            yield [tensor.to(device) for tensor in batch]
+            yield tuple(tensor.to(device) for tensor in batch)
         return
     copies = torch.cuda.Stream(device)
-    ahead: deque[tuple[list[torch.Tensor], torch.cuda.Event]] = deque()
+    ahead: deque[tuple[tuple[torch.Tensor, ...], torch.cuda.Event]] = deque()
     for batch in batches:
         with torch.cuda.stream(copies):
-            ahead.append(([tensor.to(device, non_blocking=True) for tensor in batch], copies.record_event()))
+            copied = tuple(tensor.to(device, non_blocking=True) for tensor in batch)
+            ahead.append((copied, copies.record_event()))
         if len(ahead) > 1:
             yield _arrived(*ahead.popleft())
     while ahead:
         yield _arrived(*ahead.popleft())
 
 
-def _arrived(batch: list[torch.Tensor], copied: torch.cuda.Event) -> list[torch.Tensor]:
+def _arrived(batch: tuple[torch.Tensor, ...], copied: torch.cuda.Event) -> tuple[torch.Tensor, ...]:
     """Let the device wait for a batch, and keep its memory until the work that follows is done."""
     stream = torch.cuda.current_stream(batch[0].device)
     stream.wait_event(copied)

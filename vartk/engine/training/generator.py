@@ -17,7 +17,7 @@ from ...config import Config
 from ...files import whole_folder
 from ...images import enlarged, tile
 from ..build import grid
-from ..data import EndlessBatches, Images, View, loader
+from ..data import EndlessBatches, Images, View, loader, on_device
 from ..distributed import ALONE, World
 from ..generators.folder import write_generator
 from ..generators.model import GeneratorModel
@@ -64,14 +64,16 @@ class GeneratorStage:
         still = Images(datasets["train"], size)
         model.generator.prepare(torch.stack([still[i] for i in first]).to(device))
 
+    def prepare(self, device: torch.device, *, compiled: bool) -> None:
+        """See `Stage`; all is ready when it is made."""
+
     def batches(self, start: int, device: torch.device, world: World = ALONE) -> Iterator[Batch]:
         """Yield this process's share of each step's images and conditions, from `start` on."""
         data = _Labelled(self._training, self.model)
         views = EndlessBatches(
             len(self._training), self.train.batch, self.train.seed, start, self.train.steps, world
         )
-        for images, conditions in loader(data, views, self.train.workers, device):
-            yield images.to(device, non_blocking=True), conditions.to(device, non_blocking=True)
+        yield from on_device(loader(data, views, self.train.workers, device), device)
 
     def loss(self, module: nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, Any]]:
         """Return the mean loss."""

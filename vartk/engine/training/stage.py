@@ -32,16 +32,20 @@ class Stage(Protocol):
         """How it is trained."""
         ...
 
+    def prepare(self, device: torch.device, *, compiled: bool) -> None:
+        """Get ready for a training on a device, before anything is made of the module's weights.
+
+        Args:
+            compiled: whether the module is compiled with torch.compile; then the rest of `loss` is, too.
+        """
+        ...
+
     def batches(self, start: int, device: torch.device, world: World = ALONE) -> Iterator[Any]:
         """Yield a process's share of each step's batch, from `start` on: a tensor [B, ...], or a tuple."""
         ...
 
     def loss(self, module: nn.Module, batch: Any) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Return the scalar to descend, a mean over the batch, and numbers to report."""
-        ...
-
-    def compile(self) -> None:
-        """Compile with torch.compile what `loss` computes outside the module."""
         ...
 
     def validate(self, module: nn.Module, device: torch.device) -> dict[str, float]:

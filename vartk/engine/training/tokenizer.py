@@ -27,13 +27,23 @@ from .stage import VALIDATED_AT_ONCE
 
 
 class TokenizerStage:
-    """Trains the tokenizer of a model; see `Stage`."""
+    """Trains the tokenizer of a model; see `Stage`.
+
+    Args:
+        layout: how the images, the features and the convolutions' weights lie in memory; None chooses by the
+            device. What is saved does not depend on it.
+    """
 
     name = "tokenizer"
     parallel = "ddp"  # it is small, and quantizers may write to their codebooks in a forward pass
 
     def __init__(
-        self, config: Config, model: Model, datasets: Mapping[str, ImageDataset], registry: Registry
+        self,
+        config: Config,
+        model: Model,
+        datasets: Mapping[str, ImageDataset],
+        registry: Registry,
+        layout: torch.memory_format | None = None,
     ) -> None:
         self.config = config
         self.train = config.train.tokenizer
@@ -44,9 +54,19 @@ class TokenizerStage:
         self.perceptual = build_perceptual(self.train.perceptual, registry)
         size = grid(config.image_size)
         self.opponent = build_adversary(self.train, size, registry)
+        self.layout = layout
         self._pixel_losses = _pixel_losses
         self._training = Images(datasets["train"], size, config.augment, self.train.seed)
         self._validation = Images(datasets["validation"], size)
+
+    def prepare(self, device: torch.device, *, compiled: bool) -> None:
+        """See `Stage`."""
+        layout = self._layout_on(device)
+        self.module.to(memory_format=layout)
+        if self.opponent is not None:
+            self.opponent.module.to(memory_format=layout)
+        if compiled:
+            self._pixel_losses = torch.compile(_pixel_losses)
 
     def batches(self, start: int, device: torch.device, world: World = ALONE) -> Iterator[torch.Tensor]:
         """Yield this process's share of each step's images, from `start` on: [B, 3, H, W]."""
@@ -54,11 +74,9 @@ class TokenizerStage:
             len(self._training), self.train.batch, self.train.seed, start, self.train.steps, world
         )
         self._look_on(device)
-        # on a CPU the backward pass of group normalisation takes twice as long in channels_last
-        layout = torch.channels_last if device.type == "cuda" else torch.contiguous_format
         batches = ([images] for images in loader(self._training, views, self.train.workers, device))
         for (images,) in on_device(batches, device):
-            yield images.contiguous(memory_format=layout)
+            yield images.contiguous(memory_format=self._layout_on(device))
 
     def loss(self, module: nn.Module, images: torch.Tensor) -> tuple[torch.Tensor, dict[str, Any]]:
         """Return the weighted loss, and its parts."""
@@ -77,10 +95,6 @@ class TokenizerStage:
             adversarial, numbers = self.opponent.term(images, made, total)
             total, parts = total + adversarial, parts | numbers
         return total, {name: value.detach() for name, value in parts.items()}
-
-    def compile(self) -> None:
-        """See `Stage`."""
-        self._pixel_losses = torch.compile(_pixel_losses)
 
     @torch.no_grad()
     def validate(self, module: Any, device: torch.device) -> dict[str, float]:
@@ -108,6 +122,12 @@ class TokenizerStage:
         """Write the model folder of a tokenizer alone."""
         with whole_folder(folder, replace=True) as aside:
             write_model(aside, model_part(self.config), weights, None, _card(self.config))
+
+    def _layout_on(self, device: torch.device) -> torch.memory_format:
+        if self.layout is not None:
+            return self.layout
+        # on a CPU the backward pass of group normalisation takes twice as long in channels_last
+        return torch.channels_last if device.type == "cuda" else torch.contiguous_format
 
     def _look_on(self, device: torch.device) -> None:
         """Move the feature, if there is one, to the images' device."""

@@ -67,6 +67,8 @@ class Trainer:
         self.world = world
         self.config = stage.train
         _check(stage, world)
+        self.compiled = compiles(self.config, device, sharded=stage.parallel == "fsdp" and world.size > 1)
+        stage.prepare(device, compiled=self.compiled)
         self.module = stage.module.train()
         self.ema = _average(self.module, self.config)
         self.shown: nn.Module = self.module if self.ema is None else self.ema.module
@@ -75,10 +77,8 @@ class Trainer:
             shard(self.shown, device) if self.parallel.sharded else self.shown.to(device)
         # a wrapper, so that evaluation and the names of the weights stay as they are
         self.forward: Any = self.parallel.forward
-        self.compiled = compiles(self.config, device, sharded=self.parallel.sharded)
         if self.compiled:
             self.forward = torch.compile(self.forward)
-            stage.compile()
         self.optimizer = build_optimizer(self.module, self.config)
         make_state(self.module, self.optimizer)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.config.precision == "fp16")

@@ -56,6 +56,11 @@ class TransformerStage:
         self._attend = build_attention(self.train.attention, registry)
         self._data = {name: _Codes(split, model.predictor) for name, split in tokens.items()}
 
+    def prepare(self, device: torch.device, *, compiled: bool) -> None:
+        """See `Stage`."""
+        if compiled:
+            self._scores.compile()
+
     def batches(self, start: int, device: torch.device, world: World = ALONE) -> Iterator[Batch]:
         """Yield this process's share of each step's batch, from `start` on."""
         data = self._data["train"]
@@ -78,10 +83,6 @@ class TransformerStage:
         inputs = teacher_inputs(tokenizer, given, schedule, made)
         logits = module(inputs, conditions, schedule, self._attend)
         return self._scores.loss(logits, torch.cat(list(right), dim=1), self.train.label_smoothing)
-
-    def compile(self) -> None:
-        """See `Stage`."""
-        self._scores.compile()
 
     @torch.no_grad()
     def validate(self, module: Any, device: torch.device) -> dict[str, float]:
