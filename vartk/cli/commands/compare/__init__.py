@@ -1,21 +1,16 @@
-"""vartk compare: ways to sample, side by side."""
+"""vartk compare: ways to sample, or whole systems, side by side."""
 
 from __future__ import annotations
 
 import argparse
-import shlex
-from dataclasses import fields
-from functools import partial
 
-from .. import terminal
-from ..arguments import (
+from ...arguments import (
     add_classes,
     add_data,
     add_device,
     add_json,
     add_out,
     add_overrides,
-    class_labels,
     examples,
     whole_number,
 )
@@ -27,7 +22,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "Sample the same images in several ways, which take turns batch by batch, and compare speed, memory\n"
         "and images with those of the first way. The same command continues a comparison that was stopped.\n"
         "A preset or a YAML file gets random weights, which is enough to measure time and memory at any\n"
-        "size, with settings such as image_size=512."
+        "size, with settings such as image_size=512.\n"
+        "With --system, whole models are compared instead: a next-token model, a diffusion transformer."
     )
     parser.add_argument(
         "model",
@@ -54,6 +50,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="'NAME: key=value ...'",
         help="one more way: sampling settings that override those of the first way; with refiner=MODEL "
         "draft=N this model draws the scales after the first N (CoDe); you can repeat the option",
+    )
+    parser.add_argument(
+        "--system",
+        dest="systems",
+        action="append",
+        default=[],
+        metavar="'MODEL key=value ...'",
+        help="another model with its sampling settings, which is compared with MODEL as a whole: speed, "
+        "memory and distances from real images; you can repeat the option",
     )
     add_data(parser)
     add_classes(parser, "by default as often as in the training images, or all classes")
@@ -84,48 +89,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "vartk compare runs/transformer --cache 'full,[ams_kv,fastvar]' guidance.scale=2 --out chains",
         "vartk compare runs/transformer --way 'half: precision=bf16' --way 'fast: preset=fast' --out half",
         "vartk compare runs/large --way 'code: refiner=runs/small draft=5 cache=ams_kv' --out both",
+        "vartk compare runs/transformer --system 'runs/dit generator.steps=50' --out systems",
         "vartk compare var-d16 image_size=512 schedule=var-512 --cache full,fastvar --count 2 --out large",
     )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Compare, print the tables, and write the report and the pictures."""
-    terminal.note(f"loading {arguments.model}")
-    from ...compare import Kept, Options, Plan, notes, protocol, tables, write_comparison
-    from ..progress import bars
+    """Compare ways to sample with one model, or whole systems."""
+    from . import systems, ways
 
-    options = Options(**{field.name: getattr(arguments, field.name) for field in fields(Options)})
-    plan = Plan(options, partial(class_labels, arguments.classes))
-    kept = Kept(arguments.out, plan.made_by())
-    try:
-        with bars() as add_bar:
-            comparison, numbers = plan.carry_out(kept, terminal.note, add_bar)
-    except KeyboardInterrupt:
-        if kept.labels is not None:
-            terminal.note(f"stopped; the same command goes on with what is in {arguments.out}")
-        raise
-    result = {"command": _command(arguments), **numbers}
-    write_comparison(comparison, result, arguments.out)
-    terminal.note(f"report: {arguments.out / 'compare.md'}")
-    if arguments.json:
-        terminal.result(result, as_json=True)
-        return 0
-    terminal.tables(tables(result))
-    for line in notes(result):
-        terminal.out(line)
-    terminal.out(protocol(result))
-    return 0
-
-
-def _command(arguments: argparse.Namespace) -> str:
-    """Return the command line that compares the same."""
-    words = ["vartk", "compare", arguments.model, *arguments.overrides]
-    for option in ("cache", "data", "count", "batch", "references", "seed", "out", "device"):
-        if (value := getattr(arguments, option)) is not None:
-            words += [f"--{option}", str(value)]
-    for option, values in (("--class", arguments.classes or ()), ("--way", arguments.ways)):
-        for value in values:
-            words += [option, value]
-    words += ["--published"] * arguments.published
-    return shlex.join(words)
+    return systems.run(arguments) if arguments.systems else ways.run(arguments)
