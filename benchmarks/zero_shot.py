@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from held_out import editing, painting, upscaling
+from held_out import editing, gallery, painting, upscaling
 from held_out.pictures import Pictures
 
 import vartk
@@ -74,13 +74,16 @@ def run(arguments: argparse.Namespace) -> None:
         if arguments.pictures:
             rows = {way.replace("`", ""): each[:SHOWN] for way, each in images.items()}
             labels = [pictures.classes[label] for label in pictures.labels[:SHOWN]]
-            save_image(strips(rows, labels), arguments.pictures / f"{name}.png")
+            save_image(strips(rows, labels).quantize(), arguments.pictures / f"{name}.png")
 
     for name, made in zip(("inpaint", "outpaint"), painting.tables(model, pictures), strict=True):
         keep(*made, name)
     keep(*editing.table(model, pictures, arguments.training), "edit")
     for factor, made in zip(upscaling.FACTORS, upscaling.tables(model, pictures), strict=True):
         keep(*made, f"upscale-{factor}")
+    if arguments.pictures:
+        for name, picture in gallery.galleries(model, pictures):
+            save_image(picture.quantize(), arguments.pictures / f"{name}.png")
     with whole_file(arguments.out) as aside:
         aside.write_text(_report(measured, arguments))
 

@@ -79,6 +79,7 @@ def table(model: Model, pictures: Pictures, training: int) -> tuple[Table, dict[
         "true pictures": pictures.true,
         "samples of the new class": model.sample(targets).images,
         "`vartk edit`": model.inpaint(images, mask, targets).images,
+        "`vartk edit guidance.scale=3`": model.inpaint(images, mask, targets, guidance=3).images,
         "`vartk edit --composite codes`": model.inpaint(images, mask, targets, composite="codes").images,
     }
     rows: list[Sequence[str]] = []

@@ -54,7 +54,7 @@ def test_documented_commands_are_right(held_out):
 @pytest.mark.slow
 def test_a_small_run_writes_tables_and_pictures(tmp_path):
     path = os.pathsep.join(str(ROOT / folder) for folder in (".", "registry", "plugins"))
-    words = ("--count", "3", "--training", "40", "--out", tmp_path / "made.md", "--pictures", tmp_path)
+    words = ("--count", "5", "--training", "40", "--out", tmp_path / "made.md", "--pictures", tmp_path)
     subprocess.run(
         [sys.executable, str(SCRIPT), *map(str, words)],
         env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
@@ -63,4 +63,4 @@ def test_a_small_run_writes_tables_and_pictures(tmp_path):
     made = (tmp_path / "made.md").read_text()
     assert made.count("\n## ") == 5
     assert "| `paste` | equal |" in made
-    assert len(list(tmp_path.glob("*.png"))) == 5
+    assert len(list(tmp_path.glob("*.png"))) == 7

@@ -83,7 +83,7 @@ def test_super_resolution_draws_only_what_the_small_image_cannot_say(model):
     small = torch.rand(1, 3, 8, 8) * 1.2 - 0.6
     seeds = [model.upscale(small, [1], factor=2, seed=seed).codes for seed in (0, 1)]
     large = F.interpolate(small, size=(16, 16), mode="bicubic", antialias=True).clamp(-1, 1)
-    state = next(iter(model.stream([1], given=model.given(large, torch.ones(16, 16), keep=2))))
+    state = next(iter(model.stream([1], given=model.given(large, keep=2))))
     assert torch.equal(state.vectors, model.tokenizer.embed(model.encode(large)[0]))
     assert not torch.equal(torch.cat(seeds[0], 1), torch.cat(seeds[1], 1))
 

@@ -60,7 +60,7 @@ class GivesCells(ABC):
     def given(
         self,
         images: torch.Tensor,
-        masks: torch.Tensor,
+        masks: torch.Tensor | None = None,
         *,
         keep: int = 0,
         composite: str = "paste",
@@ -70,7 +70,8 @@ class GivesCells(ABC):
 
         Args:
             images: [N, 3, H, W] in [-1, 1], of the model's size.
-            masks: [N, 1, H, W], [N, H, W] or [H, W], from 0 (kept) to 1 (drawn anew).
+            masks: [N, 1, H, W], [N, H, W] or [H, W], from 0 (kept) to 1 (drawn anew); None draws everything,
+                but for the scales that are kept.
             keep: scales, from the first, of which all cells are given.
             composite: "paste" keeps pixels where the mask is 0, bit for bit, blends the edge, and never looks
                 at what the mask covers, unless scales are kept; "codes" gives codes alone, as VAR's
@@ -85,7 +86,7 @@ class GivesCells(ABC):
         scales = self.schedule_of(schedule)
         keep = as_scales("keep", keep, len(scales))
         images = as_images(images, self.device)
-        masks = as_masks(masks, images)
+        masks = as_masks(torch.ones(images.shape[-2:]) if masks is None else masks, images)
         pixels = None
         if composite == "codes":
             weights = published_cells(masks, scales)

@@ -197,8 +197,6 @@ class ZeroShot(GivesCells):
         schedule = self._schedule_in(settings)
         keep = len(self.schedule_of(schedule)) if keep is None else keep
         ends = [as_images(image[None], self.device) for image in (start, end)]
-        a, b = (
-            self.given(image, torch.ones(image.shape[-2:]), keep=keep, schedule=schedule) for image in ends
-        )
+        a, b = (self.given(image, keep=keep, schedule=schedule) for image in ends)
         given = a.towards(b, shares.to(self.device))
         return self.sample([labels] * steps, given=given, seed=seeds, **settings)
