@@ -16,6 +16,7 @@ BUILTINS = tuple(
         "var_vqvae",
         "var",
         "class_conditioner",
+        "text_conditioner",
         "attention",
         "xformers_attention",
         "flash_attention",

@@ -66,6 +66,41 @@ def add_seed(parser: argparse.ArgumentParser, what: str) -> None:
     parser.add_argument("--seed", type=whole_number(0, 2**32 - 1), default=0, metavar="S", help=what)
 
 
+def add_prompts(parser: argparse.ArgumentParser) -> None:
+    """Add --prompt, --prompts and --negative-prompt."""
+    parser.add_argument(
+        "--prompt",
+        dest="prompts",
+        action="append",
+        metavar="TEXT",
+        help="a prompt, for models that draw texts; you can repeat the option",
+    )
+    parser.add_argument(
+        "--prompts", dest="prompts_file", type=Path, metavar="FILE", help="a text file with a prompt a line"
+    )
+    parser.add_argument(
+        "--negative-prompt", dest="negative", metavar="TEXT", help="what the images are not to show"
+    )
+
+
+def prompts_of(texts: Sequence[str] | None, file: Path | None) -> list[str]:
+    """Return the prompts of all --prompt, then those of a file; lines that begin with # are none.
+
+    Raises:
+        VartkError: the file cannot be read, or has no prompt.
+    """
+    found = list(texts or ())
+    if file is not None:
+        try:
+            lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
+        except (OSError, UnicodeDecodeError) as error:
+            raise VartkError(f"--prompts {file} cannot be read as text: {error}") from error
+        if not (read := [line for line in lines if line and not line.startswith("#")]):
+            raise VartkError(f"--prompts {file} has no prompt; write one a line")
+        found += read
+    return found
+
+
 def class_labels(texts: Sequence[str] | None, classes: Sequence[str]) -> list[str]:
     """Return the classes that all --class name; a name may have commas of its own."""
     found: list[str] = []

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
+from torch.nn.functional import pad
 
 from vartk_registry import Unsupported, VartkError
 from vartk_registry.interfaces import (
@@ -201,9 +202,16 @@ def generate(
 
 
 def _concatenated(condition: Condition, null: Condition) -> Condition:
-    def joined(a: torch.Tensor | None, b: torch.Tensor | None) -> torch.Tensor | None:
-        return None if a is None or b is None else torch.cat((a, b))
-
     vector = torch.cat((condition.vector, null.vector))
-    tokens = joined(condition.tokens, null.tokens)
-    return Condition(vector, tokens, joined(condition.lengths, null.lengths))
+    if condition.tokens is None or null.tokens is None:
+        return Condition(vector)
+    both = condition.tokens, null.tokens
+    longest = max(tokens.shape[1] for tokens in both)
+    tokens = torch.cat([pad(tokens, (0, 0, 0, longest - tokens.shape[1])) for tokens in both])
+    return Condition(vector, tokens, torch.cat([_lengths(half) for half in (condition, null)]))
+
+
+def _lengths(condition: Condition) -> torch.Tensor:
+    batch, count, _ = condition.tokens.shape
+    full = torch.full((batch,), count, device=condition.tokens.device)
+    return full if condition.lengths is None else condition.lengths

@@ -17,8 +17,8 @@ from vartk_registry.interfaces import CacheStrategy, Schedule, Tokenizer
 
 from ..config import OWN, Layer, ModelConfig, SamplingConfig, Slot, compose, nest, plain, with_preset
 from .arguments import as_codes, as_images, as_labels, as_watcher, seeds_of
+from .asked import Asked, ask
 from .attention import build_attention
-from .blend import Blend
 from .build import Predictor, build_schedule, grid, schedule_slot
 from .cache import build_cache
 from .codes import by_scale, check_codes, latents, teacher_inputs
@@ -142,6 +142,7 @@ class Model(ZeroShot):
         self,
         labels: Any,
         *,
+        negative: Any = None,
         seed: int | Sequence[int] = 0,
         given: Given | None = None,
         refiner: Model | None = None,
@@ -154,6 +155,7 @@ class Model(ZeroShot):
         Args:
             labels: class indices or names, or prompts: whatever the conditioner takes, one an image; or
                 a `Blend` of two such lists.
+            negative: what guidance leads away from in the place of no condition, one for all or one an image.
             seed: of the first image, the others counting up from it; or one seed an image.
             given: cells of each image that are not drawn, for one schedule.
             refiner: a model that draws the scales after the first `draft` (CoDe, arXiv 2411.17787); it has
@@ -171,7 +173,7 @@ class Model(ZeroShot):
             VartkError: a setting or a label is unknown or out of range, or the refiner does not fit.
         """
         sampling, watch = self.sampling(**settings), as_watcher(watch)
-        conditions = self._conditions(labels)
+        conditions = ask(self._predictor().conditioner, self.parse, labels, negative)
         self._check_given(given, sampling, len(conditions))
         seeds = seeds_of(seed, len(conditions))
         handover = hand_over(self, refiner, draft, settings)
@@ -198,6 +200,7 @@ class Model(ZeroShot):
         self,
         labels: Any,
         *,
+        negative: Any = None,
         seed: int | Sequence[int] = 0,
         given: Given | None = None,
         strategy: CacheStrategy | None = None,
@@ -214,7 +217,7 @@ class Model(ZeroShot):
             raise VartkError(
                 f"strategy={shown(strategy)} is no CacheStrategy; name a cache, as in cache='window'"
             )
-        conditions = self._conditions(labels)
+        conditions = ask(self._predictor().conditioner, self.parse, labels, negative)
         sampling = self.sampling(**settings)
         self._check_given(given, sampling, len(conditions))
         handover = hand_over(self, refiner, draft, settings)
@@ -272,7 +275,7 @@ class Model(ZeroShot):
     @torch.no_grad()
     def _stream(
         self,
-        conditions: torch.Tensor | Blend,
+        conditions: Asked,
         seeds: list[int],
         sampling: SamplingConfig,
         handover: Handover[Model] | None = None,
@@ -286,7 +289,7 @@ class Model(ZeroShot):
 
     def _states(
         self,
-        conditions: torch.Tensor | Blend,
+        conditions: Asked,
         seeds: list[int],
         sampling: SamplingConfig,
         handover: Handover[Model] | None,
@@ -311,7 +314,7 @@ class Model(ZeroShot):
 
     def _generation(
         self,
-        conditions: torch.Tensor | Blend,
+        conditions: Asked,
         sampling: SamplingConfig,
         recipe: Recipe,
         drafted: Sequence[ScaleState] = (),
@@ -319,17 +322,12 @@ class Model(ZeroShot):
         named: bool = True,
     ) -> Generator[ScaleState, None, None]:
         predictor, inference = self._predictor(), self._prepared(sampling)
-        conditioner = predictor.conditioner
-        condition = conditions.of(conditioner) if isinstance(conditions, Blend) else conditioner(conditions)
-        null = conditioner(conditioner.null(len(conditions)).to(self.device))
+        condition, null = conditions.conditions(predictor.conditioner)
         if sampling.record == "never" or (sampling.record == "auto" and self.device.type != "cuda"):
             return generate(inference.tokenizer, inference.transformer, condition, null, recipe, drafted)
         settings = recorded_settings(sampling, self.device) if named else None
         always = sampling.record == "always"
         return inference.recordings.generate(condition, null, recipe, drafted, settings, always=always)
-
-    def _conditions(self, labels: Any) -> torch.Tensor | Blend:
-        return labels.parsed(self.parse) if isinstance(labels, Blend) else self.parse(labels)
 
     def _check_given(self, given: Given | None, sampling: SamplingConfig, count: int) -> None:
         if given is not None:

@@ -45,14 +45,16 @@ def sample_to_folder(
     add_bar: Callable[[str, int], Bar],
     refiner: Model | None = None,
     draft: int | None = None,
+    negative: str | None = None,
 ) -> dict[str, Any]:
     """Sample images into a new folder: PNG files or an ADM npz, a labelled grid, and `samples.json`.
 
     Args:
-        labels: classes, taken in turn; empty for all.
-        count: images in all; None for one a class.
+        labels: classes or prompts, taken in turn; empty for all classes.
+        count: images in all; None for one a label.
         settings: nested keys of the sampling configuration.
         refiner: draws the scales after the first `draft`, as in `Model.sample`.
+        negative: what guidance leads away from.
 
     Returns what `samples.json` holds.
     """
@@ -61,7 +63,8 @@ def sample_to_folder(
     total = count or len(given)
     given, titles = ([of[i % len(of)] for i in range(total)] for of in (given, titles))
     sampling = model.sampling(**settings)
-    collaboration = {} if refiner is None and draft is None else {"refiner": refiner, "draft": draft}
+    parts = {"refiner": refiner, "draft": draft, "negative": negative}
+    given_parts = {name: part for name, part in parts.items() if part is not None}
     seeds = [seed + i for i in range(total)]
     shown: list[torch.Tensor] = []
     packed: np.ndarray | None = None
@@ -70,7 +73,7 @@ def sample_to_folder(
     with ImageWriter() as writer:
         for start in range(0, total, sampling.batch):
             rows = slice(start, start + sampling.batch)
-            last = sample_batch(model, given[rows], seeds[rows], {**collaboration, **settings}, bar, start)
+            last = sample_batch(model, given[rows], seeds[rows], {**given_parts, **settings}, bar, start)
             images = last.images
             unrecorded |= {last.unrecorded} - {""}
             shown.extend(images[: max(0, GRID - len(shown))].cpu())
@@ -92,6 +95,7 @@ def sample_to_folder(
             "out": str(folder),
             "classes": titles,
             "labels": given,
+            "negative": negative,
             "seeds": seeds,
             "sampling": plain(sampling),
             "unrecorded": sorted(unrecorded),
@@ -114,7 +118,7 @@ def conditions(
     """
     if model.takes == "caption":
         if not labels:
-            raise VartkError("this model draws prompts; give one, as in --class 'a red apple'")
+            raise VartkError("this model draws prompts; give one, as in --prompt 'a red apple'")
         return list(labels), list(labels)
     indices = [int(i) for i in model.parse(list(labels) or list(range(len(model.classes))))]
     return indices, [model.classes[i] for i in indices]

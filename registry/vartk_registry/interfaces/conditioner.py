@@ -61,9 +61,13 @@ class Conditioner(Protocol):
         ...
 
     def null(self, size: int) -> torch.Tensor:
-        """Return a batch of `size` null conditions, for guidance."""
+        """Return a batch of `size` null conditions."""
         ...
 
     def drop(self, batch: torch.Tensor, dropped: torch.Tensor) -> torch.Tensor:
-        """Return the batch with the null condition where `dropped` [B] is true."""
+        """Return the batch with the null condition where `dropped` [B] is true.
+
+        It may depend on the condition in whose place it stands: a text's has as many tokens. Guidance leads
+        away from this one.
+        """
         ...

@@ -47,8 +47,9 @@ def check_conditioner(conditioner: Conditioner, values: Sequence[Any]) -> None:
         given = batch.clone()
         dropped = conditioner.drop(batch, torch.arange(size) == 0)
         require(torch.equal(batch, given), "drop must leave the batch it is given as it is")
+        everywhere = conditioner.drop(batch, torch.ones(size, dtype=torch.bool))
         require(
-            torch.equal(dropped, torch.cat([null[:1], batch[1:]])),
+            torch.equal(dropped, torch.cat([everywhere[:1], batch[1:]])) and not torch.equal(dropped, batch),
             "drop must put the null condition where `dropped` is true, and only there",
         )
 

@@ -1,10 +1,10 @@
-"""vartk sample: images of classes."""
+"""vartk sample: images of classes or prompts."""
 
 from __future__ import annotations
 
 import argparse
 
-from vartk_registry import counted
+from vartk_registry import VartkError, counted
 
 from .. import terminal
 from ..arguments import (
@@ -14,8 +14,10 @@ from ..arguments import (
     add_json,
     add_out,
     add_overrides,
+    add_prompts,
     class_labels,
     examples,
+    prompts_of,
     whole_number,
 )
 
@@ -25,7 +27,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a model folder, a run, or a published name")
     add_overrides(parser, "guidance.scale=3 sampler.top_k=100 cache=full attention=sdpa")
     add_classes(parser, "all classes by default")
-    add_draws(parser, "one per class")
+    add_prompts(parser)
+    add_draws(parser, "one per class or prompt")
     parser.add_argument(
         "--refiner",
         metavar="MODEL",
@@ -68,7 +71,10 @@ def run(arguments: argparse.Namespace) -> int:
     settings = parse_overrides(arguments.overrides).values
     model = load(arguments.model, device=arguments.device)
     refiner = arguments.refiner and load(arguments.refiner, device=arguments.device)
-    labels = class_labels(arguments.classes, model.classes)
+    prompts = prompts_of(arguments.prompts, arguments.prompts_file)
+    if prompts and model.takes != "caption":
+        raise VartkError("this model draws classes, not prompts; give --class, or leave --prompt out")
+    labels = prompts + class_labels(arguments.classes, model.classes)
     with bars() as add_bar:
         made = sample_to_folder(
             model,
@@ -81,6 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
             add_bar=add_bar,
             refiner=refiner,
             draft=arguments.draft,
+            negative=arguments.negative,
         )
     text = f"{counted(made['count'], 'image')}: {arguments.out}\ngrid: {arguments.out / 'grid.png'}"
     terminal.result(made, arguments.json, text)

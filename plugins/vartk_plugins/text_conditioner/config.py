@@ -1,0 +1,32 @@
+"""Parameters of the `text` conditioner."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vartk_registry import param
+
+
+@dataclass(kw_only=True, slots=True)
+class TextConfig:
+    """Which encoder reads the text, and what of it is passed on."""
+
+    encoder: str = param(
+        "minilm",
+        "minilm: all-MiniLM-L6-v2, which comes with vartk[text]; t5, clip: encoders of these families",
+        choices=("minilm", "t5", "clip"),
+    )
+    model: str | None = param(
+        None,
+        "a folder in the layout of transformers, or a name on the hub; if not given, the folder in "
+        "vartk[text], google/flan-t5-xl, or openai/clip-vit-large-patch14",
+    )
+    length: int | None = param(
+        None,
+        "largest number of tokens, the rest of a prompt is cut; if not given, what the encoder was trained "
+        "for: 256, 512 and 77",
+        low=1,
+    )
+    tokens: bool = param(
+        True, "pass on the tokens; if false, their mean alone, for transformers without text"
+    )

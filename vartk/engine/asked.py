@@ -1,0 +1,67 @@
+"""What a generation is asked for, and what guidance leads away from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from vartk_registry import VartkError, counted
+from vartk_registry.interfaces import Condition, Conditioner
+
+from .arguments import as_labels
+from .blend import Blend
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Conditions of images, as a conditioner's batches.
+
+    Attributes:
+        wanted: one an image.
+        against: their null conditions, or negative ones in their place.
+    """
+
+    wanted: torch.Tensor | Blend
+    against: torch.Tensor
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.wanted)
+
+    def __getitem__(self, rows: slice) -> Asked:
+        return Asked(self.wanted[rows], self.against[rows])
+
+    def conditions(self, conditioner: Conditioner) -> tuple[Condition, Condition]:
+        """Return the conditions, and those that guidance leads away from."""
+        wanted = self.wanted
+        condition = wanted.of(conditioner) if isinstance(wanted, Blend) else conditioner(wanted)
+        return condition, conditioner(self.against)
+
+
+def ask(conditioner: Conditioner, parse: Callable[[Any], torch.Tensor], labels: Any, negative: Any) -> Asked:
+    """Return what labels ask for.
+
+    Args:
+        parse: returns a batch for labels, on the model's device.
+        labels: one an image, or a `Blend`.
+        negative: what the images are not to show, one for all or one an image; None for the null condition.
+
+    Raises:
+        VartkError: there are neither one nor as many negative labels as images; errors of `parse`.
+    """
+    wanted = labels.parsed(parse) if isinstance(labels, Blend) else parse(labels)
+    if negative is None:
+        if isinstance(wanted, Blend):
+            return Asked(wanted, conditioner.null(len(wanted)).to(wanted.start.device))
+        everywhere = torch.ones(len(wanted), dtype=torch.bool, device=wanted.device)
+        return Asked(wanted, conditioner.drop(wanted, everywhere))
+    against = as_labels(negative)
+    if len(against) not in (1, len(wanted)):
+        raise VartkError(
+            f"{counted(len(against), 'negative label')} for {counted(len(wanted), 'image')}; give one for "
+            "all, or one an image"
+        )
+    return Asked(wanted, parse(against * (len(wanted) // len(against))))
