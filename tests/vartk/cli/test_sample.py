@@ -87,7 +87,7 @@ def test_settings_by_the_names_of_the_python_interface(sample):
 def test_another_component_by_name(sample):
     made = record(sample("sampler=greedy", "guidance=constant", "guidance.scale=2", "schedule=[1,3,4]"))
     assert made["sampling"]["sampler"] == {"name": "greedy"}
-    assert made["sampling"]["guidance"] == {"name": "constant", "scale": 2.0, "stop": 1.0}
+    assert made["sampling"]["guidance"] == {"name": "constant", "scale": 2.0, "stop": 1.0, "layer": 0}
     assert made["sampling"]["schedule"] == {"name": "custom", "grids": [1, 3, 4], "reference": None}
 
 
