@@ -44,6 +44,7 @@ class Line:
     name = "tokenizer"
     parallel = "ddp"
     opponent = None
+    judge = None
 
     def __init__(self, batches: Sequence[float], **settings: Any) -> None:
         self.train = StageConfig(steps=len(batches), batch=1, warmup=0, weight_decay=0, **settings)

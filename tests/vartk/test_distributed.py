@@ -160,6 +160,7 @@ class Needs:
     name = "transformer"
     module = torch.nn.Linear(1, 1)
     opponent = None
+    judge = None
 
     def __init__(self, parallel="ddp", **settings):
         self.parallel = parallel

@@ -14,6 +14,7 @@ from vartk_registry.interfaces import Feature
 from ..components import plugins
 from ..config import EvalConfig, Layer, parse_overrides, plain
 from ..engine.build import grid
+from ..engine.classes import require_classes
 from ..engine.data import Images
 from ..engine.recipes import open_datasets
 from ..evaluation import data_config, vector_kinds
@@ -22,7 +23,6 @@ from ..evaluation.real_images import (
     drawn,
     drawn_conditions,
     in_batches,
-    require_classes,
     require_images,
     see_training,
 )

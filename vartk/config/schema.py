@@ -220,6 +220,15 @@ class TransformerTraining(StageConfig):
         choices=("ddp", "fsdp"),
     )
     views: int = param(1, "number of augmented views of each image that are tokenized", low=1)
+    eval_metrics: list[str] = param(
+        [],
+        "metrics of sets, such as fd, that each validation computes of samples; the folder best keeps the "
+        "model that is best by the first one",
+    )
+    eval_feature: Slot = slot("feature", "elite0")
+    eval_samples: int = param(
+        256, "number of samples for `eval_metrics`, and of validation images they are compared with", low=4
+    )
 
 
 @dataclass(kw_only=True, slots=True)

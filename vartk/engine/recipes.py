@@ -14,13 +14,15 @@ from vartk_registry.interfaces import ImageDataset
 from ..components import plugins
 from ..config import NO_GENERATOR, Composed, Config, Layer, model_part, plain
 from ..files import refuse_existing
+from .build import grid
+from .data import Images
 from .device import as_device
 from .distributed import processes
 from .folder import load_model, new_model, read_model_config
 from .generators.folder import new_generator
 from .model import Model
 from .tokens import load_tokens, token_classes, tokenize
-from .training import GeneratorStage, Reporter, TokenizerStage, TransformerStage, train
+from .training import GeneratorStage, Judge, Reporter, TokenizerStage, TransformerStage, train
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +83,8 @@ def train_transformer(
         _give_tokenizer(model, tokenizer)
         loaded = load_tokens(tokens, tokenizer, model.schedule)
         model.modules()[0].to(own)
-        stage = TransformerStage(config, model, loaded, plugins().registry)
+        judge = _judge(config, model, reporter.event)
+        stage = TransformerStage(config, model, loaded, plugins().registry, judge)
         return train(stage, composed, out, reporter=reporter, device=own, world=world, resume=resume)
 
 
@@ -157,6 +160,15 @@ def open_datasets(
             for line in dataset.skipped:
                 event(f"  {line}")
     return datasets
+
+
+def _judge(config: Config, model: Model, event: Callable[[str], None]) -> Judge | None:
+    """Return who measures samples in training; None where the configuration names no metrics."""
+    if not config.train.transformer.eval_metrics:
+        return None
+    dataset = open_datasets(config, event, ["validation"])["validation"]
+    images = Images(dataset, grid(config.image_size))
+    return Judge(config.train.transformer, model, images, plugins().registry)
 
 
 def _name_classes(composed: Composed[Config], classes: list[str]) -> None:

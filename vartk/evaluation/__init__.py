@@ -8,11 +8,11 @@
 - `report`: its numbers as tables and as a folder
 """
 
+from ..engine.sets import Seen, set_distances, vector_kinds
 from .data import data_config
 from .evaluation import Evaluation, Protocol
 from .neighbours import Neighbours, near_copies
 from .report import report, tables, write_evaluation
-from .sets import Seen, set_distances, vector_kinds
 
 __all__ = [
     "Evaluation",

@@ -15,8 +15,10 @@ from vartk_registry.interfaces import Feature, ImageDataset
 from .. import __version__
 from ..config import SamplingConfig, plain
 from ..engine.build import grid
+from ..engine.classes import require_classes
 from ..engine.data import Images
 from ..engine.model import Model
+from ..engine.sets import FEATURES, PIXELS, Seen, set_distances, vector_kinds
 from ..engine.training.quality import ReconstructionQuality
 from ..images import enlarged, labelled_grid
 from ..tasks.sample import Bar
@@ -26,13 +28,11 @@ from .real_images import (
     drawn,
     drawn_conditions,
     in_batches,
-    require_classes,
     require_images,
     see_training,
 )
 from .samples import sampled
 from .scales import Partial
-from .sets import FEATURES, PIXELS, Seen, set_distances, vector_kinds
 
 SHOWN = 24
 """Samples shown beside their nearest training images."""

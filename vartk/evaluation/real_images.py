@@ -12,8 +12,8 @@ from vartk_registry.interfaces import Feature, ImageDataset
 
 from ..engine.data import Images
 from ..engine.model import Model
+from ..engine.sets import Seen
 from ..tasks.sample import Bar
-from .sets import Seen
 
 
 def require_images(datasets: Mapping[str, ImageDataset]) -> None:
@@ -24,23 +24,6 @@ def require_images(datasets: Mapping[str, ImageDataset]) -> None:
                 f"the dataset has {counted(len(dataset), 'image')} in its {split} split; an evaluation "
                 "needs at least 4 there (dataset.validation=0.1 holds a tenth of a folder's out)"
             )
-
-
-def require_classes(model: Model, dataset: ImageDataset) -> None:
-    """Raise `VartkError` where the labels of a dataset are not the classes of a model."""
-    named, conditioner = model.config.classes, model.predictor.conditioner  # type: ignore[union-attr]
-    advice = "name the data that it was trained on, with --data CONFIG or dataset=NAME"
-    if conditioner.takes != "label":
-        return
-    if named and dataset.classes != named:
-        raise VartkError(
-            f"the dataset's classes are {', '.join(dataset.classes) or 'none'}; the model's are "
-            f"{', '.join(named)}; {advice}"
-        )
-    if len(dataset.classes) != len(conditioner.choices):
-        raise VartkError(
-            f"the dataset has {len(dataset.classes)} classes, the model {len(conditioner.choices)}; {advice}"
-        )
 
 
 def in_batches(indices: Sequence[int], size: int, bar: Bar) -> Iterator[Sequence[int]]:

@@ -12,8 +12,8 @@ from vartk_registry.interfaces import Feature, Grid, MomentsMetric
 
 from ..engine.codes import latents
 from ..engine.model import Model
+from ..engine.sets import Seen, moments_of
 from ..engine.training.quality import ImageQuality
-from .sets import Seen, moments_of
 
 
 class Partial:

@@ -18,6 +18,7 @@ class FrechetDistance:
 
     takes = "features"
     name = "fd"
+    better = "lower"
 
     def __init__(self) -> None:
         self._found, self._reference = Moments(), Moments()

@@ -17,6 +17,7 @@ class KernelDistance(GatheredVectors):
     """
 
     name = "kid"
+    better = "lower"
 
     def compare(self, found_ND: torch.Tensor, reference_MD: torch.Tensor) -> dict[str, float]:
         """Return the squared discrepancy."""

@@ -18,6 +18,7 @@ class PrecisionRecall(GatheredVectors):
     """
 
     name = "precision_recall"
+    better = "higher"
     smallest = 4
     k = 3
 
@@ -38,6 +39,7 @@ class DensityCoverage(GatheredVectors):
     """
 
     name = "density_coverage"
+    better = "higher"
     smallest = 6
     k = 5
 

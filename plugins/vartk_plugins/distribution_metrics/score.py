@@ -26,6 +26,7 @@ class InceptionScore:
 
     takes = "logits"
     name = "is"
+    better = "higher"
     single = True
 
     def __init__(self, split: int = SPLIT) -> None:

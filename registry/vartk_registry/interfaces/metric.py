@@ -10,7 +10,10 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class Metric(Protocol):
-    """Component kind `metric`: accumulates over batches, then computes."""
+    """Component kind `metric`: accumulates over batches, then computes.
+
+    An attribute `better`, "lower" or "higher", says which values are better; without it lower ones are.
+    """
 
     takes: str
     """What `update` is given: "images", as pairs, or the vectors of two sets of images: "features", the

@@ -144,7 +144,7 @@ def test_the_report(evaluate, tmp_path, photos):
     assert "`training` is 8 others" in text
     assert "## The nearest of 14 of 14 training images" in text
     assert "flatters" not in text
-    assert "6 samples (guidance.name=linear, guidance.scale=1.5," in text
+    assert "6 samples (guidance.name=linear, guidance.layer=0, guidance.scale=1.5," in text
     assert "(neighbours.png)" in text
     with tiny.full_disk(400), pytest.raises(VartkError, match="could not be written"):
         write_evaluation(made, None, tmp_path / "more")

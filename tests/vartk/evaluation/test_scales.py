@@ -11,7 +11,7 @@ import torch
 from vartk.components import plugins
 from vartk.engine.data import Images
 from vartk.engine.folder import load_model
-from vartk.evaluation.sets import Seen, set_distances
+from vartk.engine.sets import Seen, set_distances
 
 
 @pytest.fixture(scope="module")

@@ -15,11 +15,12 @@ from ...bench.timing import spread
 from ...components import plugins
 from ...config import plain
 from ...engine.build import grid
+from ...engine.classes import require_classes
 from ...engine.data import Images
 from ...engine.recipes import open_datasets
 from ...evaluation import Seen, data_config, set_distances, vector_kinds
 from ...evaluation.data import UNSAID
-from ...evaluation.real_images import drawn, drawn_conditions, in_batches, require_classes, see_training
+from ...evaluation.real_images import drawn, drawn_conditions, in_batches, see_training
 from ...hub import find_model
 from ...tasks.sample import Bar
 from ..comparison import versions

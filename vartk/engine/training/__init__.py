@@ -2,10 +2,20 @@
 
 from .generator import GeneratorStage
 from .journal import Reporter
+from .judge import Judge
 from .loop import train
 from .run import Run
 from .stage import Stage
 from .tokenizer import TokenizerStage
 from .transformer import TransformerStage
 
-__all__ = ["GeneratorStage", "Reporter", "Run", "Stage", "TokenizerStage", "TransformerStage", "train"]
+__all__ = [
+    "GeneratorStage",
+    "Judge",
+    "Reporter",
+    "Run",
+    "Stage",
+    "TokenizerStage",
+    "TransformerStage",
+    "train",
+]

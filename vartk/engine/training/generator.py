@@ -40,6 +40,7 @@ class GeneratorStage:
     name = "generator"
     parallel = "ddp"
     opponent = None
+    judge = None
 
     def __init__(
         self,

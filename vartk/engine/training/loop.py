@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from ...config import Composed, Config
 from ..distributed import ALONE, World
 from .interrupt import stop_requests
 from .journal import Journal, Reporter
+from .judge import Best
 from .logger import open_logger, require_logger
 from .run import Run
 from .stage import Stage
@@ -54,13 +55,14 @@ def train(
             run.start(composed)
     if start >= config.steps:
         reporter.event(f"nothing is left to do; more train.{stage.name}.steps would go on")
-        trainer.export(run)
+        trainer.export(run.model)
         return run.model
     if trainer.compiled:
         reporter.event(
             "torch.compile compiles the first step, which can take some minutes; "
             f"train.{stage.name}.compile=false turns it off"
         )
+    best = None if stage.judge is None else Best(folder, higher=stage.judge.higher)
     unsaved = False
     log_to = (
         open_logger(stage, composed.config, folder, start, reporter.event) if world.leads else nullcontext()
@@ -77,6 +79,8 @@ def train(
                 if held_out:
                     run.log(step, {f"val_{name}": v for name, v in held_out.items()})
                     reporter.event(f"step {step} validation: {_numbers(held_out)}")
+                if best is not None:
+                    _keep_best(best, step, held_out, trainer, run, reporter.event)
             if step % config.preview_every == 0 or last:
                 picture = trainer.evaluate(stage.preview)
                 if picture is not None:
@@ -92,6 +96,26 @@ def train(
                 reporter.event(f"stopped after step {step}, which is saved; --resume goes on")
                 stop.obey()
     return run.model
+
+
+def _keep_best(
+    best: Best,
+    step: int,
+    values: Mapping[str, float] | None,
+    trainer: Trainer,
+    run: Run,
+    event: Callable[[str], None],
+) -> None:
+    """Write the model as the best one if its first number is better than all before.
+
+    Every process calls this; the leading one has the numbers.
+    """
+    improved = bool(values) and best.improved_by(next(iter(values.values())))
+    if trainer.world.told(improved):
+        trainer.export(run.best)
+        if values:
+            best.keep(step, values)
+            event(f"step {step} is the best so far: {run.best}")
 
 
 def _numbers(values: Mapping[str, float]) -> str:

@@ -25,7 +25,7 @@ class Run:
     """A training run's folder.
 
     Attributes:
-        checkpoints, model, pictures: where these lie in it.
+        checkpoints, model, best, pictures: where these lie in it.
         logger: who gets the metrics and pictures too.
     """
 
@@ -33,6 +33,7 @@ class Run:
         self.folder = folder
         self.checkpoints = folder / "checkpoints"
         self.model = folder / "model"
+        self.best = folder / "best"
         self.pictures = folder / "pictures"
         self.logger: Logger | None = None
         self._metrics = folder / "metrics.jsonl"

@@ -12,6 +12,7 @@ from torch import nn
 from ...config import StageConfig
 from ..distributed import ALONE, World
 from .adversary import Adversary
+from .judge import Judge
 
 VALIDATED_AT_ONCE = 32
 """Images of a validation that are computed at once: a batch may be many processes' share."""
@@ -26,6 +27,9 @@ class Stage(Protocol):
     """How several processes share the module: "ddp" or "fsdp" (see `Parallel`)."""
     opponent: Adversary | None
     """What is trained against the module, a step of its own after each of the module's."""
+
+    judge: Judge | None
+    """Who measures samples in a validation and so finds the best model; only of a transformer."""
 
     @property
     def train(self) -> StageConfig:

@@ -35,6 +35,7 @@ class TokenizerStage:
     """
 
     name = "tokenizer"
+    judge = None
     parallel = "ddp"  # it is small, and quantizers may write to their codebooks in a forward pass
 
     def __init__(

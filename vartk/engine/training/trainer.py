@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -141,13 +142,13 @@ class Trainer:
         """Write a checkpoint and the model folder."""
         others, keep = self._others(), self.config.keep
         checkpoint.save(run.checkpoints, step, self.module, self.optimizer, others, keep, self.world)
-        self.export(run)
+        self.export(run.model)
 
-    def export(self, run: Run) -> None:
-        """Write the model folder, and return in every process when it is there."""
+    def export(self, folder: Path) -> None:
+        """Write a model folder, and return in every process when it is there."""
         weights = gathered(self.shown) if self.parallel.sharded else self.shown.state_dict()
         if self.world.leads:
-            self.stage.export(weights, run.model)
+            self.stage.export(weights, folder)
         self.world.wait()
 
     def _backward(self, batch: Any) -> dict[str, Any]:

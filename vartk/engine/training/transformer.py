@@ -24,6 +24,7 @@ from ..folder import write_model
 from ..model import Model
 from ..tokens import Tokens
 from .correction import with_mistakes
+from .judge import Judge
 from .scores import Scores
 from .stage import VALIDATED_AT_ONCE
 
@@ -38,7 +39,12 @@ class TransformerStage:
     opponent = None
 
     def __init__(
-        self, config: Config, model: Model, tokens: Mapping[str, Tokens], registry: Registry
+        self,
+        config: Config,
+        model: Model,
+        tokens: Mapping[str, Tokens],
+        registry: Registry,
+        judge: Judge | None = None,
     ) -> None:
         assert model.predictor is not None
         self.config = config
@@ -46,6 +52,7 @@ class TransformerStage:
         self.parallel = self.train.parallel
         self.model = model
         self.module: nn.Module = model.predictor
+        self.judge = judge
         if model.schedule.raster and self.train.self_correction:
             raise VartkError(
                 f"train.transformer.self_correction={self.train.self_correction:g} has finer scales correct "
@@ -100,22 +107,27 @@ class TransformerStage:
             )
             logits = module(inputs, conditions.to(device), self.model.schedule, self._attend)
             total += self._scores.tokens(logits, codes).double().sum(1).cpu()
-        return {name: value.item() for name, value in self._scores.by_scale(total / count).items()}
+        values = {name: value.item() for name, value in self._scores.by_scale(total / count).items()}
+        return values if self.judge is None else {**self.judge.measure(self._shown(module)), **values}
 
     @torch.no_grad()
     def preview(self, module: Any, device: torch.device) -> torch.Tensor:
         """Return a sample of each of the first classes, as a picture [3, H, W] in [0, 1]."""
-        model = self.model
-        shown = Model(model.config, model.tokenizer, model.schedule, module, model.plugins)
         values = self._data["train"].values
         labels = list(dict.fromkeys(values))[:8]
-        return tile(enlarged(shown.sample(labels, seed=self.train.seed).images), columns=len(labels))
+        images = self._shown(module).sample(labels, seed=self.train.seed).images
+        return tile(enlarged(images), columns=len(labels))
 
     def export(self, weights: Mapping[str, torch.Tensor], folder: Path) -> None:
         """Write the model folder, tokenizer included."""
         tokenizer = self.model.tokenizer.state_dict()  # type: ignore[attr-defined]
         with whole_folder(folder, replace=True) as aside:
             write_model(aside, model_part(self.config), tokenizer, weights, _card(self.config))
+
+    def _shown(self, module: Any) -> Model:
+        """Return the model with a predictor: the trained one, or its average."""
+        model = self.model
+        return Model(model.config, model.tokenizer, model.schedule, module, model.plugins)
 
 
 class _Codes(Dataset[Batch]):

@@ -18,12 +18,12 @@ from ...config import parse_overrides
 from ...engine.data import Images
 from ...engine.distributed import ALONE, World
 from ...engine.recipes import open_datasets
+from ...engine.sets import set_distances, vector_kinds
 from ...hub import find_model
 from ...tasks.sample import Bar
 from ...tasks.sweep import Axis
 from ..data import KEYS, UNSAID, data_config
 from ..pictures import Pictures, Split
-from ..sets import set_distances, vector_kinds
 from .looking import Look
 from .protocols import PUBLISHED, find_protocol
 from .reference import Reference

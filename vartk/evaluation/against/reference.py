@@ -13,10 +13,10 @@ import torch
 from vartk_registry import Registry, VartkError
 from vartk_registry.interfaces import Feature, Grid, Metric, MomentsMetric, SingleSetMetric
 
+from ...engine.sets import FEATURES, Moments, Seen, moments_of
 from ...files import whole_file
 from ..pictures import Archive, Pictures, open_pictures
 from ..pictures.archive import IMAGES, arrays, readable
-from ..sets import FEATURES, Moments, Seen, moments_of
 from .looking import Look
 
 _STORED: Mapping[str, tuple[str, str]] = {FEATURES: ("mu", "sigma"), "spatial": ("mu_s", "sigma_s")}

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from vartk_registry.interfaces import Grid
 
+from ...engine.sets import FEATURES, Seen
 from ..pictures import Pictures, class_remarks
-from ..sets import FEATURES, Seen
 from .reference import Reference
 
 
