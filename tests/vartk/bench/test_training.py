@@ -9,14 +9,16 @@ import tiny
 import torch
 from omegaconf import OmegaConf
 
+from vartk.bench.flops.count import count_flops
 from vartk.bench.memory import Failed, peak_memory
 from vartk.bench.report import markdown
 from vartk.bench.timing import Spread, in_turns, spread
 from vartk.bench.training import measure
 from vartk.bench.training.configurations import configurations
-from vartk.bench.training.measure import Runner, bench_training, check_agreement, two_steps
+from vartk.bench.training.measure import bench_training, check_agreement, two_steps
 from vartk.bench.training.report import HEADINGS, report, table
 from vartk.bench.training.rows import PLAIN, ROWS, STAGE, Row, choose
+from vartk.bench.training.runners import TokenizerRunner, TransformerRunner
 from vartk.config import Slot, plain
 from vartk.engine.model import Model
 from vartk_registry import UnknownName, VartkError
@@ -121,6 +123,43 @@ def test_rows_for_a_gpu(config):
     assert {made[name].train.transformer.precision for name in names} == {"bf16"}
 
 
+OPPONENT = ("train.tokenizer.adversarial=patch", "train.tokenizer.adversarial.layers=1")
+
+
+def test_a_tokenizer_is_measured_with_all_that_trains_it():
+    config = configurations("demo", [], choose([], "tokenizer"), 2)["plain"].train.tokenizer
+    assert (config.adversarial.name, config.perceptual.name) == ("patch", "elite0")
+    assert (config.batch, config.adversarial_start) == (2, 0.0)
+
+
+@pytest.mark.usefixtures("_memory_unmeasured")
+def test_bench_train_of_a_tokenizer(vartk, config):
+    words = ("--stage", "tokenizer", "--batch", 2, "--repeats", 1, "--json")
+    ran = vartk("bench", "train", config, *OPPONENT, *words)
+    assert ran.code == 0, ran.err
+    result = json.loads(ran.out.splitlines()[-1])
+    assert result["stage"] == "tokenizer"
+    assert "--stage tokenizer --rows channels_last,bf16 --batch 2" in result["command"]
+    assert [row["row"] for row in result["rows"]] == ["plain", "channels_last", "bf16"]
+    first, last, bf16 = result["rows"]
+    assert last["loss"] == pytest.approx(first["loss"], rel=1e-3)
+    assert bf16["loss"] == pytest.approx(first["loss"], rel=0.2)
+    parts = count_flops(tiny.tiny_config())["parts"]
+    products = sum(part["total"] for part in parts if part["part"] in ("encode", "decode"))
+    assert first["flops_per_image"] == pytest.approx(3 * products, rel=0.05)
+
+
+def test_a_tokenizers_rows_have_their_layout(config):
+    rows = choose(["channels_last", "bf16"], "tokenizer")
+    configs = configurations(str(config), [*OPPONENT, "train.tokenizer.perceptual=elite0"], rows, 2)
+    layouts = []
+    for row in rows:
+        runner = TokenizerRunner(row, configs[row.name], CPU)
+        assert {"adversarial", "discriminator", "perceptual"} < runner.step().keys()
+        layouts.append(runner.images.is_contiguous(memory_format=torch.channels_last))
+    assert layouts == [False, True, False]  # on a GPU the last one would have it, too
+
+
 @pytest.mark.usefixtures("_memory_unmeasured")
 def test_tokens_and_the_share_of_the_peak(config):
     """The operations by hand, as tests of `vartk bench flops` count them."""
@@ -138,7 +177,7 @@ def test_tokens_and_the_share_of_the_peak(config):
     assert windowed["loss"] != whole["loss"]
     text = str(next(table(result)))
     assert f"'{whole['tokens_per_second']:,.0f}', '{whole['mfu']:.1%}'" in text
-    assert "1 TFLOP/s, the fastest bf16 matrix product" in report(result).protocol
+    assert "1 TFLOP/s, the fastest bf16 product that was measured" in report(result).protocol
 
 
 def test_classes_are_those_of_the_dataset_where_it_is_here():
@@ -152,7 +191,7 @@ def test_rows_compute_the_same(config):
     rows, configs = rows_of(config, "codes", "per-scale", "bf16", "checkpointing")
     runners = {}
     for row in rows:
-        runners[row.name] = Runner(row, configs[row.name], CPU, runners.get("plain"))
+        runners[row.name] = TransformerRunner(row, configs[row.name], CPU, runners.get("plain"))
     first = runners["plain"]
     before = [parameter.clone() for parameter in first.stage.module.parameters()]
     codes = first.codes.split(first.model.schedule.sizes, dim=1)
@@ -174,7 +213,7 @@ def test_rows_compute_the_same(config):
 @pytest.mark.parametrize("name", ["plain", "codes"])
 def test_plain_alone_encodes_its_images_in_every_step(config, monkeypatch, name):
     rows, configs = rows_of(config, "codes")
-    runner = Runner(rows[name == "codes"], configs[name], CPU)
+    runner = TransformerRunner(rows[name == "codes"], configs[name], CPU)
     encode, encoded = runner.model.encode, []
     monkeypatch.setattr(runner.model, "encode", lambda images: encoded.append(images) or encode(images))
     for _ in range(2):
@@ -237,7 +276,10 @@ def test_bench_train(vartk, config, tmp_path):
     assert ran.code == 0, ran.err
     result = json.loads(ran.out.splitlines()[-1])
     assert (result["benchmark"], result["batch"], result["repeats"], result["tokens"]) == ("train", 3, 2, 21)
-    assert f"bench train {config} transformer.depth=1 --rows bf16 --batch 3" in result["command"]
+    assert (
+        f"bench train {config} transformer.depth=1 --stage transformer --rows bf16 --batch 3"
+        in result["command"]
+    )
     assert result["matmul"] == "highest"
     plain_row, bf16 = result["rows"]
     assert (plain_row["row"], bf16["row"]) == ("plain", "bf16")
@@ -313,6 +355,8 @@ def test_wrong_input(refused, config, tmp_path):
         ((f"{STAGE}.precision=fp16",), f"{STAGE}.precision is decided by the benchmark"),
         ((f"{STAGE}.attention=eager",), f"{STAGE}.attention is decided by the benchmark"),
         (("transformer.dept=3",), "did you mean"),
+        (("--stage", "tokenizer", "--rows", "flex"), "unknown row 'flex'"),
+        (("--stage", "tokenizer", "train.tokenizer.precision=fp16"), "precision is decided by the benchmark"),
         (("--batch", "0"), "not a whole number from 1"),
         (("--out", tmp_path / "old.md"), "exists and is not overwritten"),
         (("--device", "cuda:99"), "cannot be used here"),

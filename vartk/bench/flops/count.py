@@ -91,13 +91,22 @@ def count_flops(config: ModelConfig) -> dict[str, Any]:
     }
 
 
-def count_forward(config: ModelConfig) -> int:
-    """Return the floating-point operations of the transformer's teacher-forced pass for one image."""
+def count_forward(config: ModelConfig, stage: str) -> int:
+    """Return the floating-point operations for one image of the forward pass in a stage of training.
+
+    Args:
+        stage: "transformer", teacher-forced; or "tokenizer", image to image.
+    """
     with weightless():
         model = new_model(config, plugins())
-    model.modules()[1].eval()
+    tokenizer, _ = (module.eval() for module in model.modules())
+    image = torch.empty(1, 3, *grid(config.image_size), device="meta")
+    works = {
+        "transformer": partial(_forward, model),
+        "tokenizer": partial(tokenizer, image, model.schedule.scales),
+    }
     with _counting() as counting:
-        return counting.of(partial(_forward, model))["total"]
+        return counting.of(works[stage])["total"]
 
 
 def _forward(model: Model) -> object:

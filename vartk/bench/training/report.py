@@ -44,14 +44,14 @@ def table(result: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
 def protocol(result: Mapping[str, Any]) -> str:
     """Return in a sentence or two what was measured."""
     return (
-        f"A training step of a transformer of {result['parameters']:,} parameters, "
+        f"A training step of a {result['stage']} of {result['parameters']:,} parameters, "
         f"{result['tokens']} tokens an image, {counted(result['batch'], 'image')} a step, on "
         f"{result['device']} with {counted(result['threads'], 'thread')}; medians of "
         f"{counted(result['repeats'], 'step')} a row, taken in turns. Every row, but for those of another "
-        f"model, gave the first one's loss, at every scale, and its gradient's norm; of the gradient no more "
-        f"is compared. MFU is the share of {result['peak_flops'] / 1e12:.3g} TFLOP/s, the fastest bf16 "
-        f"matrix product measured here, that the model's own products use. Float32 products have torch's "
-        f"precision {result['matmul']!r}. Peak memory is {result['memory']}."
+        f"model, gave the first one's losses and its gradient's norm; of the gradient no more is compared. "
+        f"MFU is the share of {result['peak_flops'] / 1e12:.3g} TFLOP/s, the fastest bf16 product that "
+        f"was measured, that the model's own products use. Float32 products have torch's precision "
+        f"{result['matmul']!r}. Peak memory is {result['memory']}."
     )
 
 

@@ -1,4 +1,4 @@
-"""The rows of `vartk bench train`: ways to do a step of the second stage."""
+"""The rows of `vartk bench train`: ways to do a step of a stage."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ class Row:
         settings: the keys of the configuration that it decides.
         encodes: whether each step encodes its images, instead of taking codes made beforehand.
         alike: whether it computes what `plain` computes; otherwise it is another model.
+        stage: what is trained.
+        layout: torch's name of the memory format of a tokenizer's images and weights; empty for the one that
+            training chooses.
     """
 
     name: str
@@ -27,6 +30,8 @@ class Row:
     settings: Mapping[str, Any]
     encodes: bool = False
     alike: bool = True
+    stage: str = "transformer"
+    layout: str = ""
 
 
 _FP32 = {f"{STAGE}.precision": "fp32", f"{STAGE}.compile": False}
@@ -65,13 +70,35 @@ ROWS = {
     )
 }
 PLAIN = ROWS["plain"]
-USUAL = ("codes", "per-scale", "bf16", "matmul")
-"""The rows that are measured beside `plain` where none are named."""
 
 
-def choose(names: Sequence[str]) -> list[Row]:
-    """Return `plain` and the named rows, in the order of `ROWS`; `UnknownName` where there is no such row."""
+def _tokenizer(name: str, summary: str, precision: str, *, compile: bool = False, layout: str = "") -> Row:
+    prefix = "train.tokenizer"
+    settings = {f"{prefix}.precision": precision, f"{prefix}.compile": compile}
+    return Row(name, summary, settings, stage="tokenizer", layout=layout)
+
+
+TOKENIZER_ROWS = {
+    row.name: row
+    for row in (
+        _tokenizer("plain", "channels first, in fp32", "fp32", layout="contiguous_format"),
+        _tokenizer("channels_last", "channels last, in fp32", "fp32", layout="channels_last"),
+        _tokenizer("bf16", "the layout that training takes here, in bf16", "bf16"),
+        _tokenizer("compile", "bf16, with torch.compile", "bf16", compile=True),
+    )
+}
+
+STAGES = {"transformer": ROWS, "tokenizer": TOKENIZER_ROWS}
+"""The rows of each stage; the first one is the one that others are compared with."""
+
+USUAL = {"transformer": ("codes", "per-scale", "bf16", "matmul"), "tokenizer": ("channels_last", "bf16")}
+"""The rows of each stage that are measured beside `plain` where none are named."""
+
+
+def choose(names: Sequence[str], stage: str = "transformer") -> list[Row]:
+    """Return `plain` and the named rows of a stage, in their order; `UnknownName` if there is no such row."""
+    rows = STAGES[stage]
     for name in names:
-        if name not in ROWS:
-            raise UnknownName("row", name, ROWS)
-    return [row for row in ROWS.values() if row is PLAIN or row.name in names]
+        if name not in rows:
+            raise UnknownName("row", name, rows)
+    return [row for row in rows.values() if row.name in ("plain", *names)]

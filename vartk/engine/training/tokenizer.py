@@ -62,7 +62,7 @@ class TokenizerStage:
 
     def prepare(self, device: torch.device, *, compiled: bool) -> None:
         """See `Stage`."""
-        layout = self._layout_on(device)
+        layout = self.layout_on(device)
         self.module.to(memory_format=layout)
         if self.opponent is not None:
             self.opponent.module.to(memory_format=layout)
@@ -77,7 +77,7 @@ class TokenizerStage:
         self._look_on(device)
         batches = ([images] for images in loader(self._training, views, self.train.workers, device))
         for (images,) in on_device(batches, device):
-            yield images.contiguous(memory_format=self._layout_on(device))
+            yield images.contiguous(memory_format=self.layout_on(device))
 
     def loss(self, module: nn.Module, images: torch.Tensor) -> tuple[torch.Tensor, dict[str, Any]]:
         """Return the weighted loss, and its parts."""
@@ -124,7 +124,8 @@ class TokenizerStage:
         with whole_folder(folder, replace=True) as aside:
             write_model(aside, model_part(self.config), weights, None, _card(self.config))
 
-    def _layout_on(self, device: torch.device) -> torch.memory_format:
+    def layout_on(self, device: torch.device) -> torch.memory_format:
+        """Return how images should lie in a device's memory."""
         if self.layout is not None:
             return self.layout
         # on a CPU the backward pass of group normalisation takes twice as long in channels_last
