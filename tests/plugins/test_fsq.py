@@ -107,3 +107,11 @@ def test_a_channel_needs_three_levels():
 def test_a_tokenizer_learns_with_it():
     losses = train(build_tokenizer("fsq", "fsq", {}, latent=4))
     assert max(losses[-3:]) < min(losses[:2])
+
+
+def test_compiled_it_is_one_graph_without_a_warning():
+    """By Dynamo alone, which needs no compiler."""
+    quantizer = build()
+    vectors = torch.randn(2, 5, quantizer.dim, generator=torch.Generator().manual_seed(0))
+    compiled = torch.compile(lambda x: quantizer.embed(quantizer(x).codes), backend="eager", fullgraph=True)
+    assert torch.equal(compiled(vectors), quantizer.embed(quantizer(vectors).codes))

@@ -83,11 +83,14 @@ class FiniteScalarQuantizer(nn.Module):
         return ((bounded.round().long() + levels_D // 2) * strides_D).sum(dim=-1)
 
 
-@cache
-def _radix(levels: tuple[int, ...], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the levels [D] and what a step of each is worth in the joint index [D].
+@torch.compiler.assume_constant_result  # torch's compiler would trace past the cache, and warn of it
+def _radix(levels: tuple[int, ...], device: torch.device) -> torch.Tensor:
+    """Return the levels and what a step of each is worth in the joint index, [2, D]."""
+    return _made_once(levels, device)
 
-    They are made once: a GPU would wait for each copy.
-    """
+
+@cache
+def _made_once(levels: tuple[int, ...], device: torch.device) -> torch.Tensor:
+    """Return `_radix`; a GPU would wait for each copy."""
     strides = [math.prod(levels[:channel]) for channel in range(len(levels))]
-    return torch.tensor(levels, device=device), torch.tensor(strides, device=device)
+    return torch.tensor((levels, strides), device=device)
