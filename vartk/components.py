@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 
 from vartk_registry import Plugins, discover
@@ -46,5 +47,8 @@ BUILTINS = tuple(
 
 @cache
 def plugins() -> Plugins:
-    """Return everything that is installed; found once a process."""
-    return discover(BUILTINS)
+    """Return everything that is installed; found once a process.
+
+    The environment variable VARTK_PLUGINS chooses among what others than vartk have installed.
+    """
+    return discover(BUILTINS, chosen=os.environ.get("VARTK_PLUGINS", ""))

@@ -6,12 +6,12 @@ import hashlib
 import os
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vartk_registry import PresetSpec, VartkError, Weights, require_reachable, shortened, suggestion
+from vartk_registry import PresetSpec, VartkError, Weights, require_reachable, shortened, shown, suggestion
 from vartk_registry.places import CACHE, cache_folder
 
 from .components import plugins
@@ -26,12 +26,15 @@ _PATIENCE = 2.5
 _HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 
-def load(name: str | Path, *, device: Any = "auto", **sampling: Any) -> Model | GeneratorModel:
+def load(
+    name: str | Path, *, device: Any = "auto", revision: str | None = None, **sampling: Any
+) -> Model | GeneratorModel:
     """Return a model in evaluation mode and float32: a `Model`, or a `GeneratorModel` such as DiT's.
 
     Args:
         name: a folder or a published name (see `find_model`), or the folder of a pipeline of diffusers.
         device: where to put it ("cpu", "cuda", a `torch.device`); "auto" takes the GPU if there is one.
+        revision: of a model on the hub: a branch, a tag or a commit.
         sampling: defaults for `Model.sample`, by the same names: `attention="sdpa"`, `guidance=3`, ...
 
     Raises:
@@ -42,7 +45,7 @@ def load(name: str | Path, *, device: Any = "auto", **sampling: Any) -> Model | 
     from .engine.folder import load_any
 
     where, path = as_device(device), as_path(name, "folder or name of a model")
-    model = load_any(find_model(path), plugins()).to(where)
+    model = load_any(find_model(path, revision), plugins()).to(where)
     model.set_defaults(**sampling)
     return model
 
@@ -64,10 +67,11 @@ def load_scales(name: str | Path, *, device: Any = "auto") -> Model:
     return model
 
 
-def find_model(name: str | Path) -> Path:
+def find_model(name: str | Path, revision: str | None = None) -> Path:
     """Return the folder of a model.
 
     Args:
+        revision: as for `load`.
         name: a model folder, a training run's folder, a preset that has a model in its distribution, or
             published weights ("var-d16"), or a model folder on the Hugging Face hub ("owner/name").
 
@@ -77,6 +81,10 @@ def find_model(name: str | Path) -> Path:
     from .engine.folder import CONFIG
 
     found = local_model(name)
+    if revision is not None and (found is not None or not _HUB_ID.fullmatch(str(name))):
+        raise VartkError(
+            f"revision={shown(revision)} is of a model on the hub, and {shortened(name)} is none"
+        )
     if found is not None:
         return found
     folder = Path(name)
@@ -91,7 +99,7 @@ def find_model(name: str | Path) -> Path:
             f"{folder} is a file; `vartk convert` makes a model folder of an original VAR's files"
         )
     if _HUB_ID.fullmatch(str(name)):
-        return _from_hub(str(name))
+        return from_hub(str(name), revision)
     published = [p.name for p in plugins().presets.values() if p.model or p.weights]
     raise VartkError(
         f"no model {shortened(name)!r}: neither a folder nor a published name"
@@ -207,20 +215,31 @@ def _check_digest(file: str, path: Path, sha256: str | None) -> None:
         )
 
 
-def _from_hub(name: str) -> Path:
-    """Return a copy of a model folder of the hub."""
+def from_hub(name: str, revision: str | None = None, also: Sequence[str] = ()) -> Path:
+    """Return a copy of a model folder of the hub, in the hub's own cache.
+
+    Args:
+        revision: a branch, a tag or a commit; the default branch if not given.
+        also: patterns of further files to fetch.
+
+    Raises:
+        VartkError: there is no such model or revision, or it cannot be had.
+    """
     from huggingface_hub import snapshot_download
 
-    from .engine.folder import CARD, CONFIG, TOKENIZER, TRANSFORMER
+    from .engine.folder import CARD, CONFIG
 
     silent = _silence()
+    at = f" --revision {revision}" if revision else ""
     advice = (
         "Check the name, or, on a machine that reaches the hub, type: "
-        f"hf download {name} --local-dir FOLDER, and give that folder instead of the name"
+        f"hf download {name}{at} --local-dir FOLDER, and give that folder instead of the name"
     )
     with _explained(f"there is no folder {name}, and no such model can be had from the hub", advice, silent):
-        files = [CONFIG, TOKENIZER, TRANSFORMER, CARD]
-        folder = Path(snapshot_download(name, allow_patterns=files, local_files_only=bool(silent)))
+        patterns = [CONFIG, CARD, "*.safetensors", *also]
+        folder = Path(
+            snapshot_download(name, revision=revision, allow_patterns=patterns, local_files_only=bool(silent))
+        )
     if not (folder / CONFIG).is_file():
         raise VartkError(f"{name} of the hub is not a vartk model: it has no {CONFIG}")
     return folder

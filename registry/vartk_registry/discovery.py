@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
@@ -23,7 +24,17 @@ BUILTIN = "vartk"
 
 @dataclass(frozen=True, slots=True)
 class PluginReport:
-    """What became of one plugin: where it came from, and its error where it failed to load."""
+    """What became of one plugin.
+
+    Attributes:
+        name: of its entry point, or the module of a built-in one.
+        distribution, version: where it comes from.
+        components: what it offers, as "kind/name".
+        error: why it failed to load; empty if it did not.
+        details: the traceback of the error.
+        blocked: True if it was not asked for, so that it was not imported.
+        seconds: how long it took to import it and to gather what it offers.
+    """
 
     name: str
     distribution: str
@@ -31,11 +42,18 @@ class PluginReport:
     components: tuple[str, ...] = ()
     error: str = ""
     details: str = ""
+    blocked: bool = False
+    seconds: float = 0.0
 
     @property
     def ok(self) -> bool:
-        """Whether the plugin was loaded."""
+        """Whether the plugin did not fail."""
         return not self.error
+
+    @property
+    def state(self) -> str:
+        """What became of it in one word: loaded, blocked or failed."""
+        return "failed" if self.error else "blocked" if self.blocked else "loaded"
 
 
 @dataclass(slots=True)
@@ -85,21 +103,48 @@ class Plugins:
             yield implementation.plugin_name, answers, error
 
 
-def discover(builtins: Iterable[str] = (), group: str = ENTRY_POINTS) -> Plugins:
-    """Load the built-in modules, then every installed entry point of `group`.
+def discover(builtins: Iterable[str] = (), group: str = ENTRY_POINTS, chosen: str = "") -> Plugins:
+    """Load the built-in modules, then the installed entry points of `group` in the order of their names.
 
     A plugin that fails in any way (import, malformed spec, a name already taken) offers nothing and
     is reported; the others are unaffected.
+
+    Args:
+        chosen: which entry points to load: "a,b" these alone, "-a,-b" all but these, "none", or "" for all.
+
+    Raises:
+        VartkError: `chosen` names a plugin that is not installed, or mixes both forms.
     """
     plugins = Plugins()
     plugins.hooks.add_hookspecs(Hooks)
     for module in builtins:
         _load(plugins, module, BUILTIN, "", partial(importlib.import_module, module))
-    for entry in _unique(entry_points(group=group)):
+    entries = _unique(entry_points(group=group))
+    allowed = _allowed(chosen, [entry.name for entry in entries])
+    for entry in entries:
         distribution = entry.dist.name if entry.dist else entry.value
         version = entry.dist.version if entry.dist else ""
-        _load(plugins, entry.name, distribution, version, entry.load)
+        if entry.name in allowed:
+            _load(plugins, entry.name, distribution, version, entry.load)
+        else:
+            plugins.reports.append(PluginReport(entry.name, distribution, version, blocked=True))
     return plugins
+
+
+def _allowed(chosen: str, names: list[str]) -> set[str]:
+    """Return the names that `chosen` allows, as `discover` describes it."""
+    words = [word.strip() for word in chosen.split(",") if word.strip()]
+    blocking = {word.startswith("-") for word in words}
+    if len(blocking) > 1:
+        raise VartkError(
+            f"the choice of plugins {chosen!r} both allows and blocks; give names alone, or -names alone"
+        )
+    if words == ["none"]:
+        return set()
+    given = {word.removeprefix("-") for word in words}
+    for name in sorted(given - set(names)):
+        raise UnknownName("plugin in the choice of plugins", name, names)
+    return set(names) - given if blocking != {False} else given
 
 
 def _unique(entries: Iterable[EntryPoint]) -> list[EntryPoint]:
@@ -109,6 +154,7 @@ def _unique(entries: Iterable[EntryPoint]) -> list[EntryPoint]:
 
 def _load(plugins: Plugins, name: str, distribution: str, version: str, load: Callable[[], object]) -> None:
     """Load one plugin and report on it."""
+    start = time.perf_counter()
     try:
         components = _adopt(plugins, load(), f"{name} ({distribution})", distribution)
     except (Exception, SystemExit) as error:  # must survive any mistake of a third party
@@ -122,7 +168,7 @@ def _load(plugins: Plugins, name: str, distribution: str, version: str, load: Ca
     else:
         offered = tuple(f"{spec.kind}/{spec.name}" for spec in components)
         report = PluginReport(name, distribution, version, offered)
-    plugins.reports.append(report)
+    plugins.reports.append(replace(report, seconds=time.perf_counter() - start))
 
 
 def _adopt(plugins: Plugins, plugin: object, label: str, distribution: str) -> list[ComponentSpec]:

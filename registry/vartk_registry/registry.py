@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -90,6 +91,8 @@ class Registry:
     def build(self, kind: str, name: str, params: Mapping[str, Any], **runtime: Any) -> Any:
         """Build a component: its target called with the checked parameters and `runtime`.
 
+        A deprecated component warns with what to use in its place.
+
         Raises:
             UnknownName, ParamErrors: as `find` and `params`.
             MissingRequirement: a library it needs is not installed.
@@ -98,6 +101,8 @@ class Registry:
         spec = self.find(kind, name)
         arguments = self.params(kind, name, params)
         self.require(spec)
+        if spec.deprecated:
+            warnings.warn(f"{kind} {name!r} is deprecated; {spec.deprecated}", FutureWarning, stacklevel=2)
         target: Callable[..., Any] = self._attribute(spec, spec.target)
         try:
             built = target(**arguments, **runtime)

@@ -36,6 +36,7 @@ class ComponentSpec:
         aliases: other names that find it.
         check_with: parameters that the conformance kit builds it with, if the defaults are incomplete,
             large, or reach out to the network.
+        deprecated: what to use in its place, such as "take cache=recent"; its use then warns.
         api: the contract version it was made for.
     """
 
@@ -48,6 +49,7 @@ class ComponentSpec:
     install_hint: str = ""
     aliases: tuple[str, ...] = ()
     check_with: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    deprecated: str = ""
     api: int = API
 
     def __post_init__(self) -> None:

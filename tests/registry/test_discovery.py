@@ -1,5 +1,6 @@
 """Discovery, with tiny plugins written to disk and announced as installed distributions."""
 
+import re
 import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
@@ -7,7 +8,7 @@ from textwrap import dedent
 
 import pytest
 
-from vartk_registry import CommandSpec, UnknownName, discover
+from vartk_registry import CommandSpec, UnknownName, VartkError, discover
 from vartk_registry.hooks import Hooks
 
 HEAD = """
@@ -57,8 +58,8 @@ def install(site):
     return write
 
 
-def found(*builtins):
-    return discover(builtins, group="acme.test")
+def found(*builtins, chosen=""):
+    return discover(builtins, group="acme.test", chosen=chosen)
 
 
 def only(plugins):
@@ -284,6 +285,52 @@ def test_check_hook_gets_the_configuration_and_the_registry(module):
 def test_every_hook_has_a_doc_and_a_test(hook):
     assert getattr(Hooks, hook).__doc__
     assert f"def {hook}(" in Path(__file__).read_text()
+
+
+@pytest.fixture
+def three(module, install):
+    """Three installed plugins; the one called `bad` cannot be imported."""
+    module("acme_one", "@hookimpl\ndef vartk_components(): return [component('one')]")
+    module("acme_two", "@hookimpl\ndef vartk_components(): return [component('two')]")
+    module("acme_bad", "raise RuntimeError('imported')")
+    install("acme", "1", one="acme_one", two="acme_two", bad="acme_bad")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "states"),
+    [
+        ("", {"bad": "failed", "one": "loaded", "two": "loaded"}),
+        ("one", {"bad": "blocked", "one": "loaded", "two": "blocked"}),
+        ("one, two", {"bad": "blocked", "one": "loaded", "two": "loaded"}),
+        ("-bad", {"bad": "blocked", "one": "loaded", "two": "loaded"}),
+        ("-bad,-two", {"bad": "blocked", "one": "loaded", "two": "blocked"}),
+        ("none", {"bad": "blocked", "one": "blocked", "two": "blocked"}),
+    ],
+)
+def test_plugins_are_allowed_or_blocked(three, chosen, states):
+    plugins = found(chosen=chosen)
+    assert {report.name: report.state for report in plugins.reports} == states
+    assert plugins.registry.names("sampler") == [name for name, state in states.items() if state == "loaded"]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        ("oen", "unknown plugin in the choice of plugins 'oen'; did you mean 'one'?"),
+        ("-thre", "unknown plugin in the choice of plugins 'thre'"),
+        ("one,-two", "both allows and blocks; give names alone, or -names alone"),
+    ],
+)
+def test_a_choice_that_makes_no_sense_is_refused(three, chosen, message):
+    with pytest.raises(VartkError, match=re.escape(message)):
+        found(chosen=chosen)
+
+
+def test_the_time_of_each_import_is_reported(module, install):
+    module("acme_slow", "import time; time.sleep(0.2)\n" + GOOD)
+    install("acme", "1", slow="acme_slow")
+    (report,) = found(module("acme_quick", "@hookimpl\ndef vartk_presets(): return []")).reports[1:]
+    assert 0.2 <= report.seconds < 2
 
 
 def test_nothing_installed_is_nothing_found():

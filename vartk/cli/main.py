@@ -38,9 +38,14 @@ COMMANDS = {
     "calibrate": "measure the parameters of a cache strategy on a model",
     "reconstruct": "encode and decode images",
     "bench": "measure the speed and memory of vartk on this machine",
+    "card": "write a model card with pictures and numbers",
+    "push": "upload a model to the Hugging Face hub",
+    "pull": "download a model of the Hugging Face hub",
     "new-plugin": "write a plugin to begin with, of any kinds of component",
     "convert": "make a model folder from files of the original VAR",
 }
+
+TRACE = "--trace-plugins"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,6 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if wrong := [word for word in words if "\0" in word]:
             raise VartkError(f"{wrong[0]!r} holds a NUL byte, which no name and no path can; leave it out")
         with streams.only_results():
+            if TRACE in words:
+                words = [word for word in words if word != TRACE]
+                terminal.trace(plugins().reports)
             code = _run(words)
         sys.stdout.flush()
         return code
@@ -99,6 +107,11 @@ def build_parser(command: str = "") -> argparse.ArgumentParser:
         "vartk list attention",
         "vartk sample vartk-demo/transformer --class 0,1 --out samples",
         "vartk sample --help",
+    )
+    parser.add_argument(
+        TRACE,
+        action="store_true",
+        help="show which plugins are found, in which order, and their import times",
     )
     parser.add_argument("--version", action="version", version=f"vartk {_version()}")
     subparsers = parser.add_subparsers(metavar="COMMAND", title="commands")

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from vartk_registry import PluginReport
+
 from ..environment import launched_rank
 from ..tables import Table
 from .streams import results
@@ -27,6 +29,13 @@ def note(text: str) -> None:
     """Print a line about what happens."""
     if not silent():
         print(text, file=sys.stderr, flush=True)
+
+
+def trace(reports: Iterable[PluginReport]) -> None:
+    """Print the plugins in the order in which they were loaded, with the time that each one took."""
+    for report in reports:
+        offer = report.error or ", ".join(report.components)
+        note(f"{1e3 * report.seconds:7.1f} ms  {report.name} ({report.distribution}) {report.state}: {offer}")
 
 
 def error(text: str) -> None:

@@ -23,6 +23,7 @@ from .build import Predictor, build_schedule, grid, schedule_slot
 from .cache import build_cache
 from .codes import by_scale, check_codes, latents, teacher_inputs
 from .collaborative import Handover, hand_over
+from .describe import described, parts_of
 from .device import as_device
 from .generate import Recipe, generate
 from .given import Given
@@ -30,10 +31,11 @@ from .inference.copies import Inference, prepared
 from .inference.decoding import decoded
 from .inference.precision import precision
 from .randomness import randomness
-from .recent import Recent
+from .recent import Recent, is_plain
 from .recording.recordings import recorded_settings
 from .samples import Samples
 from .scale import ScaleState
+from .watching import watching
 from .zero_shot import ZeroShot
 
 REMEMBERED = 16
@@ -65,6 +67,10 @@ class Model(ZeroShot):
         self._inference: Inference | None = None
         self._recent_sampling: Recent[SamplingConfig] = Recent(REMEMBERED)
         self._recent_parts: Recent[dict[str, Any]] = Recent(REMEMBERED)
+
+    def __repr__(self) -> str:
+        parts = parts_of(self.config, self.tokenizer, self.schedule, self.predictor)
+        return f"Model: {described(self.config, parts, len(self.classes), self.device)}"
 
     @property
     def classes(self) -> list[str]:
@@ -148,6 +154,7 @@ class Model(ZeroShot):
         refiner: Model | None = None,
         draft: int | None = None,
         watch: Callable[[float, ScaleState], None] | None = None,
+        progress: bool = False,
         **settings: Any,
     ) -> Samples:
         """Sample an image a label.
@@ -163,6 +170,7 @@ class Model(ZeroShot):
                 for both.
             draft: scales that this model draws, from 0 to all.
             watch: is called after each scale with the number of images done, a fraction, and the scale.
+            progress: show a bar, in a terminal or a notebook.
             settings: instead of the model's defaults: `guidance` (a number sets its scale; a name or a
                 mapping swaps the component), `sampler`, `top_k`, `top_p`, `temperature`,
                 `smooth=True` (gumbel_smooth), `cache`, `attention`, `schedule` (also a `Schedule` or a
@@ -172,23 +180,23 @@ class Model(ZeroShot):
         Raises:
             VartkError: a setting or a label is unknown or out of range, or the refiner does not fit.
         """
-        sampling, watch = self.sampling(**settings), as_watcher(watch)
+        sampling = self.sampling(**settings)
         conditions = ask(self._predictor().conditioner, self.parse, labels, negative)
         self._check_given(given, sampling, len(conditions))
         seeds = seeds_of(seed, len(conditions))
         handover = hand_over(self, refiner, draft, settings)
         images, codes = [], []
-        for start in range(0, len(conditions), sampling.batch):
-            rows = slice(start, start + sampling.batch)
-            states = []
-            for state in self._stream(
-                conditions[rows], seeds[rows], sampling, handover, given=given and given[rows]
-            ):
-                states.append(state)
-                if watch is not None:
-                    watch(start + len(seeds[rows]) * (state.step + 1) / len(state.schedule), state)
-            images.append(states[-1].images.cpu())
-            codes.append(by_scale([state.codes for state in states], states[-1].schedule))
+        with watching(as_watcher(watch), progress, len(conditions)) as seen:
+            for start in range(0, len(conditions), sampling.batch):
+                rows = slice(start, start + sampling.batch)
+                states = []
+                for state in self._stream(
+                    conditions[rows], seeds[rows], sampling, handover, given=given and given[rows]
+                ):
+                    states.append(state)
+                    seen(start + len(seeds[rows]) * (state.step + 1) / len(state.schedule), state)
+                images.append(states[-1].images.cpu())
+                codes.append(by_scale([state.codes for state in states], states[-1].schedule))
         return Samples(
             images=torch.cat(images),
             codes=[torch.cat(scale) for scale in zip(*codes, strict=True)],
@@ -232,7 +240,7 @@ class Model(ZeroShot):
 
         The preset that a layer's `preset` names lies under the other settings of that layer.
         """
-        if any("preset" in layer.values or not _is_plain(layer.values) for layer in layers):
+        if any("preset" in layer.values or not is_plain(layer.values) for layer in layers):
             return self._merged_sampling(layers)  # a file may have changed
         key = repr((plain(self.config.sampling), self.config.calibration, layers))
         return deepcopy(self._recent_sampling.get(key, lambda: self._merged_sampling(layers)))
@@ -386,12 +394,3 @@ class Model(ZeroShot):
             elif key != "smooth":
                 long[key] = value
         return long
-
-
-def _is_plain(value: Any) -> bool:
-    """Return whether a value is all in its `repr`."""
-    if isinstance(value, Mapping):
-        return all(_is_plain(each) for each in value.values())
-    if isinstance(value, (list, tuple)):
-        return all(_is_plain(each) for each in value)
-    return value is None or isinstance(value, (bool, int, float, str))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -29,3 +29,12 @@ class Recent(Generic[T]):
         if len(self._values) > self._size:
             self._values.popitem(last=False)
         return value
+
+
+def is_plain(value: Any) -> bool:
+    """Return whether a value is all in its `repr`, which can then stand for it as a key."""
+    if isinstance(value, Mapping):
+        return all(is_plain(each) for each in value.values())
+    if isinstance(value, (list, tuple)):
+        return all(is_plain(each) for each in value)
+    return value is None or isinstance(value, (bool, int, float, str))

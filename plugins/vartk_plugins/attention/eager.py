@@ -5,6 +5,8 @@ Legend: B batch, S and T query and key tokens, H heads, D head dim.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -12,6 +14,7 @@ from torch import Tensor
 from vartk_registry.interfaces import AttentionRequest
 
 
+@dataclass(frozen=True)
 class EagerAttention:
     """The definition of attention: it holds all S x T weights, and serves every request."""
 

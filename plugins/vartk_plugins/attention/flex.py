@@ -6,6 +6,7 @@ Legend: B batch, S and T query and key tokens, H heads, D head dim.
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
 
@@ -24,6 +25,7 @@ _KERNELS = 256
 """How many shapes a process may compile for; torch's own limit, 8, is below the scales of an image."""
 
 
+@dataclass(frozen=True)
 class FlexAttention:
     """`torch.nn.attention.flex_attention`, one launch for a whole mask.
 

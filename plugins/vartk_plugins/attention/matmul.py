@@ -8,6 +8,8 @@ Legend: B batch, S and T query and key tokens, H heads, D head dim.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -22,6 +24,7 @@ Calls = list[tuple[slice, tuple[Span, ...], Tensor | None]]
 """Queries, the intervals of the keys that they get, and which of those each query does not see [S, T]."""
 
 
+@dataclass(frozen=True)
 class MatmulAttention:
     """Two products and a softmax for each segment of queries, on the keys that it sees.
 

@@ -9,6 +9,7 @@ Legend: B batch, S and T query and key tokens, H heads, D head dim.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -27,6 +28,7 @@ Calls = list[tuple[slice, tuple[Span, ...], Seen]]
 """Queries, the key intervals that they get, and which of those each query sees."""
 
 
+@dataclass(frozen=True)
 class SdpaAttention:
     """`torch.nn.functional.scaled_dot_product_attention`, which picks its kernel by the tensors.
 
@@ -34,8 +36,7 @@ class SdpaAttention:
         dense: whether to make one call under a dense mask; "auto" does on CUDA.
     """
 
-    def __init__(self, *, dense: Literal["auto"] | bool) -> None:
-        self.dense = dense
+    dense: Literal["auto"] | bool
 
     def unavailable(self) -> str:
         """Return an empty string: it runs wherever torch does."""

@@ -5,6 +5,8 @@ Legend: B batch, n tokens of one scale, T tokens so far, L of all scales, H head
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -12,6 +14,7 @@ from vartk_registry.caches import AllScales, AllTokens
 from vartk_registry.interfaces import CachePlan
 
 
+@dataclass(frozen=True)
 class FullCache(AllScales):
     """Keeps all keys and values, and has all tokens computed."""
 

@@ -5,6 +5,7 @@ Legend: B batch, n tokens of the scale, V classes; the shape of a code stands be
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vartk_registry.interfaces import Draw, Randomness
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     import torch
 
 
+@dataclass(frozen=True)
 class Greedy:
     """Takes the most likely code, the first one of equals."""
 

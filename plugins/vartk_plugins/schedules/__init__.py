@@ -32,7 +32,7 @@ def vartk_components() -> list[ComponentSpec]:
         _spec("var-256", "var_256", "VAR's 10 scales for 256 px (latent 16x16, 680 tokens)"),
         _spec("var-512", "var_512", "VAR's 10 scales for 512 px (latent 32x32, 2240 tokens)"),
         _spec("var-1024", "var_1024", "VAR's 14 scales for 1024 px (latent 64x64, 9451 tokens)"),
-        _spec("powers-of-four", "powers_of_four", "the latent halved until 1x1: 1, 4, 16, 64 tokens"),
+        _spec("powers-of-four", "PowersOfFour", "the latent halved until 1x1: 1, 4, 16, 64 tokens"),
         _spec("geometric", "Geometric", "sides that grow by a constant factor", "Growing"),
         _spec("linear", "Linear", "sides that grow by a constant step", "Growing"),
         _spec(

@@ -80,17 +80,17 @@ def _pair(name: str, key: str, entry: Any) -> Grid:
     return sides[0], sides[1]
 
 
-def powers_of_four() -> Callable[[Grid], Schedule]:
-    """Return the schedule that halves the latent, rounding up, until it is 1x1."""
-    return _halved
+@dataclass(frozen=True, slots=True)
+class PowersOfFour:
+    """The latent halved, rounding up, until it is 1x1."""
 
-
-def _halved(latent: Grid) -> Schedule:
-    grids = [latent]
-    while grids[0] != (1, 1):
-        h, w = grids[0]
-        grids.insert(0, ((h + 1) // 2, (w + 1) // 2))
-    return Schedule(tuple(grids))
+    def __call__(self, latent: Grid) -> Schedule:
+        """Return the schedule for a latent grid."""
+        grids = [latent]
+        while grids[0] != (1, 1):
+            h, w = grids[0]
+            grids.insert(0, ((h + 1) // 2, (w + 1) // 2))
+        return Schedule(tuple(grids))
 
 
 @dataclass(frozen=True, slots=True)

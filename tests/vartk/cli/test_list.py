@@ -1,6 +1,7 @@
 """vartk list, show, plugins and env."""
 
 import json
+import re
 
 import pytest
 
@@ -73,9 +74,10 @@ def test_a_plugin_that_cannot_be_imported_is_reported_and_the_rest_works(vartk, 
     assert ran.code == 0
     assert "sampler/greedy" in ran.out
     assert ran.err == f"plugin acme_broken of acme failed: {error}\n"
-    assert f"acme 1.0  failed: {error}" in vartk("plugins").out
+    assert f"acme 1.0  failed  {error}" in vartk("plugins").out
     (row,) = [row for row in last(vartk("plugins", "--json").out)["plugins"] if row["error"]]
-    assert row == {"name": "acme_broken", "from": "acme", "version": "1.0", "error": error}
+    source = {"name": "acme_broken", "from": "acme", "version": "1.0"}
+    assert row == {**source, "state": "failed", "components": [], "error": error}
 
 
 def test_checking_a_plugin_that_cannot_be_imported_shows_where(vartk, install, capsys):
@@ -132,9 +134,60 @@ def test_show_what_is_not_there(refused, name, message):
     assert refused("show", name).startswith(f"vartk: {message}")
 
 
-def test_plugins_counts_components(vartk):
-    lines = vartk("plugins").out.splitlines()
-    assert any(line.split() == ["vartk_plugins.samplers", "vartk", "3", "components"] for line in lines)
+def test_plugins_names_components(vartk):
+    (line,) = [
+        line for line in vartk("plugins").out.splitlines() if line.startswith("vartk_plugins.samplers ")
+    ]
+    assert line.split(maxsplit=3) == [
+        "vartk_plugins.samplers",
+        "vartk",
+        "loaded",
+        "sampler/categorical, sampler/greedy, sampler/gumbel_smooth",
+    ]
+
+
+def test_plugins_can_be_blocked_by_an_environment_variable(vartk, refused, install, monkeypatch):
+    monkeypatch.setenv("VARTK_PLUGINS", "-acme_broken")
+    install("acme_broken", BROKEN)
+    assert vartk("list").err == ""
+    assert "acme_broken" in vartk("plugins").out
+    (row,) = [row for row in last(vartk("plugins", "--json").out)["plugins"] if row["from"] == "acme"]
+    assert row["state"] == "blocked"
+    assert "is blocked by VARTK_PLUGINS" in refused("plugins", "check", "acme_broken")
+
+
+def test_a_wrong_choice_of_plugins_is_a_users_error(refused, install, monkeypatch):
+    monkeypatch.setenv("VARTK_PLUGINS", "acme_brokn")
+    install("acme_broken", BROKEN)
+    assert "did you mean 'acme_broken'?" in refused("list")
+
+
+@pytest.mark.parametrize(
+    "words", [("--trace-plugins", "list", "sampler"), ("list", "sampler", "--trace-plugins")]
+)
+def test_the_trace_of_plugins_shows_order_and_time(vartk, install, words):
+    install("acme_half", HALF_BROKEN)
+    ran = vartk(*words)
+    assert ran.code == 0
+    assert "trace" not in ran.out
+    lines = ran.err.splitlines()
+    assert re.fullmatch(r" +\d+\.\d ms  vartk_plugins.schedules \(vartk\) loaded: schedule/.*", lines[0])
+    assert re.fullmatch(
+        r" +\d+\.\d ms  acme_half \(acme\) loaded: attention/acme, schedule/acme, sampler/acme", lines[-1]
+    )
+
+
+def test_a_deprecated_component_says_what_to_use(vartk, install):
+    install(
+        "acme_old",
+        HALF_BROKEN.replace("acme_half", "acme_old").replace(
+            'requires=("acme_library",)', 'deprecated="take sampler=greedy"'
+        ),
+    )
+    assert "needs what is not there (deprecated: take sampler=greedy)" in vartk("list", "sampler").out
+    assert "deprecated: take sampler=greedy" in vartk("show", "sampler/acme").out
+    with pytest.warns(FutureWarning, match="sampler 'acme' is deprecated; take sampler=greedy"):
+        vartk("plugins", "check", "acme_old")
 
 
 def test_check_a_plugin_that_keeps_the_contract(vartk):
@@ -150,7 +203,8 @@ def test_check_a_component_that_cannot_be_built_by_its_name(vartk):
 
 
 def test_check_a_component_whose_defaults_are_too_large_for_a_check(vartk):
-    assert "transformer/var  keeps the contract" in vartk("plugins", "check", "vartk_plugins.var").out
+    results = last(vartk("plugins", "check", "vartk_plugins.var", "--json").out)["results"]
+    assert results["transformer/var"] == "keeps the contract"
 
 
 def test_check_a_plugin_without_components(vartk):

@@ -57,7 +57,7 @@ def test_help_names_every_command(vartk):
         ran = vartk(*words)
         assert ran.code == 0
         for name, summary in COMMANDS.items():
-            assert f"{name:11}  {summary}" in ran.out
+            assert f" {name} {summary} " in " ".join(ran.out.split())
 
 
 def test_the_version(vartk):
@@ -119,7 +119,7 @@ def vartk_commands():
 
 def test_a_plugin_adds_commands(vartk, install):
     install("acme_commands", COMMAND_PLUGIN)
-    assert "hello        say hello" in vartk("--help").out
+    assert f"{'hello':13}  say hello" in vartk("--help").out
     ran = vartk("hello", "--times", 2)
     assert (ran.code, ran.out) == (7, "hello hello \n")
 

@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
         {
             "name": f"{spec.kind}/{spec.name}",
             "from": found.registry.origin(spec),
-            "summary": spec.summary,
+            "summary": spec.summary + (f" (deprecated: {spec.deprecated})" if spec.deprecated else ""),
             "missing": found.registry.missing(spec),
         }
         for spec in specs

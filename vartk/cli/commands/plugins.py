@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from vartk_registry import PluginError, PluginReport, UnknownName, VartkError, counted
+from vartk_registry import PluginError, PluginReport, UnknownName, VartkError
 
 from ...components import plugins
 from .. import terminal
@@ -29,19 +29,29 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.action == "check":
         return _check(arguments.name, arguments.json)
     if arguments.json:
-        keys = {"name": "name", "from": "distribution", "version": "version", "error": "error"}
-        rows = [{key: getattr(report, field) for key, field in keys.items()} for report in reports]
+        rows = [
+            {
+                "name": report.name,
+                "from": report.distribution,
+                "version": report.version,
+                "state": report.state,
+                "components": report.components,
+                "error": report.error,
+            }
+            for report in reports
+        ]
         terminal.result({"plugins": rows}, as_json=True)
         return 0
-    lines = [(r.name, f"{r.distribution} {r.version}".strip(), _fate(r)) for r in reports]
-    terminal.table(lines, ("plugin", "from", "what became of it"))
+    lines = [
+        (report.name, f"{report.distribution} {report.version}".strip(), report.state, _offer(report))
+        for report in reports
+    ]
+    terminal.table(lines, ("plugin", "from", "state", "components, or the error"))
     return 0
 
 
-def _fate(report: PluginReport) -> str:
-    if not report.ok:
-        return f"failed: {report.error}"
-    return counted(len(report.components), "component") if report.components else "no components"
+def _offer(report: PluginReport) -> str:
+    return report.error or ", ".join(report.components)
 
 
 def _check(name: str | None, as_json: bool) -> int:
@@ -54,6 +64,8 @@ def _check(name: str | None, as_json: bool) -> int:
     report = reports[name]
     if not report.ok:
         raise VartkError(f"plugin {report.name} of {report.distribution} failed:\n{report.details}")
+    if report.blocked:
+        raise VartkError(f"plugin {name} is blocked by VARTK_PLUGINS; allow it there")
     results = {component: _verdict(component) for component in report.components}
     if as_json:
         terminal.result({"plugin": report.name, "results": results}, as_json=True)

@@ -50,6 +50,8 @@ def _show(spec: ComponentSpec, as_json: bool) -> None:
     terminal.out(f"from {registry.origin(spec)}, {spec.target}")
     if spec.aliases:
         terminal.out(f"also called {', '.join(spec.aliases)}")
+    if spec.deprecated:
+        terminal.out(f"deprecated: {spec.deprecated}")
     if missing:
         terminal.out(f"not usable here: needs {', '.join(missing)}. {spec.install_hint}")
     if rows:

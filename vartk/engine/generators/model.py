@@ -15,6 +15,7 @@ from vartk_registry.interfaces import Generated, Generator, Tokenizer
 from ...config import GeneratorSampling, Layer, ModelConfig, compose, nest, plain
 from ..arguments import as_labels, seeds_of
 from ..build import grid
+from ..describe import described
 from ..device import as_device
 from ..inference.precision import precision
 from ..samples import Samples
@@ -76,6 +77,12 @@ class GeneratorModel:
         self.plugins = plugins
         if grid(config.image_size) != generator.image_size:
             config.image_size = list(generator.image_size)
+
+    def __repr__(self) -> str:
+        parts = {"generator": (self.config.generator.name, self.generator)}
+        if self.tokenizer is not None:
+            parts["tokenizer"] = (self.config.tokenizer.name, self.tokenizer)
+        return f"GeneratorModel: {described(self.config, parts, len(self.classes), self.device)}"
 
     @property
     def takes(self) -> str:

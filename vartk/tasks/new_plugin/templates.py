@@ -40,6 +40,10 @@ TEMPLATES = {
         {"depth": 2, "width": 32, "heads": 2},
     ),
     "conditioner": Template("a learned vector for each class", _TRANSFORMER.format("conditioner=my-name")),
+    "generator": Template(
+        "rectified flow on pixels",
+        "vartk train generator emoji64 generator=my-name --tokenizer emoji64 --out runs/generator",
+    ),
     "attention": Template("a few queries at a time", _SAMPLE.format("attention=my-name")),
     "cache": Template("keeps the keys and values of the newest scales", _SAMPLE.format("cache=my-name")),
     "guidance": Template("strength that grows with the scale", _SAMPLE.format("guidance=my-name")),
