@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _show(spec: ComponentSpec, as_json: bool) -> None:
     registry = plugins().registry
     missing, config = registry.missing(spec), registry.config_class(spec)
-    rows = [_parameter(field) for field in dataclasses.fields(config)] if config else []
+    rows = [parameter_row(field) for field in dataclasses.fields(config)] if config else []
     if as_json:
         told = dataclasses.asdict(spec) | {"from": registry.origin(spec), "missing": missing}
         terminal.result(told | {"parameters": rows}, as_json=True)
@@ -61,7 +61,7 @@ def _show(spec: ComponentSpec, as_json: bool) -> None:
         terminal.out("It takes no parameters.")
 
 
-def _parameter(field: dataclasses.Field[Any]) -> dict[str, Any]:
+def parameter_row(field: dataclasses.Field[Any]) -> dict[str, Any]:
     """Return what a user needs to know of a parameter, by the headings of the table."""
     rule = field.metadata
     made = field.default_factory is not dataclasses.MISSING
