@@ -33,6 +33,7 @@ COMMANDS = {
     "interpolate": "draw the images between two pictures or two classes",
     "sweep": "sample the same seeds over a grid of settings and classes",
     "eval": "measure a model against real images",
+    "app": "open a page in the browser to sample, in-paint and inspect",
     "compare": "compare sampling settings: caches, precisions, guidance",
     "scaling": "fit power laws of loss to trainings, and extrapolate",
     "calibrate": "measure the parameters of a cache strategy on a model",
