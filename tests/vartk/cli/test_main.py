@@ -67,7 +67,7 @@ def test_the_version(vartk):
 @pytest.mark.parametrize("words", [["smaple"], ["smaple", "--help"], ["smaple", "x", "--out", "y"]])
 def test_an_unknown_command_gets_the_nearest(refused, words):
     message = refused(*words)
-    assert message.startswith("vartk: unknown command 'smaple'; did you mean 'sample'? Valid: bench, ")
+    assert message.startswith("vartk: unknown command 'smaple'; did you mean 'sample'? Valid: app, ")
 
 
 def test_an_unknown_option_gets_the_usage_of_its_command(refused):
