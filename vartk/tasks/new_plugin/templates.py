@@ -51,10 +51,6 @@ TEMPLATES = {
         "draws from the codes that are not much less probable than the best",
         _SAMPLE.format("sampler=my-name"),
     ),
-    "generator": Template(
-        "the mean image of each class, and noise",
-        "vartk train generator demo generator=my-name --tokenizer runs/tokenizer --out runs/generator",
-    ),
     "dataset": Template("drawn discs in three colours", _TOKENIZER.format("dataset=my-name")),
     "feature": Template("the images themselves at a small size", _EVAL.format("feature=my-name")),
     "discriminator": Template(
