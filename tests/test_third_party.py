@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 from PIL import Image
-from tiny import CONFIG, images_folder
+from tiny import CONFIG, images_folder, tiny_model
+
+import vartk as vartk_package
 
 ROOT = Path(__file__).parents[1]
 HELLO = ROOT / "examples" / "vartk-hello"
@@ -55,14 +57,26 @@ def vartk(*arguments, sites, cwd=None):
     return done
 
 
-@pytest.fixture(scope="module")
-def hello(tmp_path_factory):
-    """A folder that `pip install` put the example into."""
-    site = tmp_path_factory.mktemp("hello")
+def installed(example, site):
+    """Install an example into a folder by pip, and return the folder."""
     pip = ["-m", "pip", "install", "--no-deps", "--no-build-isolation", "--no-index", "--quiet"]
-    done = run([*pip, "--disable-pip-version-check", "--target", str(site), str(HELLO)])
+    done = run([*pip, "--disable-pip-version-check", "--target", str(site), str(example)])
     assert done.returncode == 0, done.stderr
     return site
+
+
+@pytest.fixture(scope="module")
+def hello(tmp_path_factory):
+    return installed(HELLO, tmp_path_factory.mktemp("hello"))
+
+
+@pytest.fixture(scope="module")
+def others(tmp_path_factory):
+    """The folders of the other examples, by the name of the example."""
+    return {
+        name: installed(HELLO.with_name(f"vartk-{name}"), tmp_path_factory.mktemp(name))
+        for name in ("reach", "kdtree")
+    }
 
 
 @pytest.fixture
@@ -96,10 +110,29 @@ def test_it_keeps_the_contract(hello):
     assert set(results.values()) == {"keeps the contract"}
 
 
-def test_its_own_tests_pass_where_it_is_installed(hello):
+@pytest.mark.parametrize("name", ["hello", "reach", "kdtree"])
+def test_its_own_tests_pass_where_it_is_installed(name, hello, others):
     pytest_ = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", "pyproject.toml", "tests"]
-    done = run(pytest_, hello, cwd=HELLO)
+    done = run(pytest_, {"hello": hello, **others}[name], cwd=HELLO.with_name(f"vartk-{name}"))
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "skipped" not in done.stdout
+
+
+def test_an_example_that_is_calibrated_samples_with_what_was_measured(others, tmp_path):
+    vartk_package.save(tiny_model(), tmp_path / "model")
+    words = ["calibrate", "model", "cache=reach", "cache.mass=0.5", "--count", "2", "--json"]
+    done = vartk(*words, sites=[others["reach"]], cwd=tmp_path)
+    assert len(json.loads(done.stdout.splitlines()[-1])["parameters"]["layers"]) == 2
+    vartk("sample", "model", "cache=reach", "--out", "samples", sites=[others["reach"]], cwd=tmp_path)
+    layers = OmegaConf.load(tmp_path / "model" / "model.yaml").calibration.reach.layers
+    record = json.loads((tmp_path / "samples" / "samples.json").read_text())
+    assert record["sampling"]["cache"]["layers"] == list(layers)
+
+
+def test_the_library_of_an_example_is_named_where_it_is_missing(others, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['scipy'] = None\n")
+    done = vartk("list", "quantizer", sites=[tmp_path, others["kdtree"]])
+    assert "(needs scipy)" in done.stdout
 
 
 def test_it_trains_and_samples_by_name(hello, tmp_path):
