@@ -1,5 +1,6 @@
 """What plugins depend on changes by decision alone."""
 
+import os
 import runpy
 import subprocess
 import sys
@@ -36,5 +37,8 @@ def test_the_record_holds_names_signatures_fields_and_members():
 
 def test_another_process_finds_the_same_names():
     code = f"import runpy; print(*runpy.run_path({str(HERE / 'contract.py')!r})['lines'](), sep='\\n')"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    environment = {**os.environ, "PYTHONPATH": str(HERE.parents[1] / "registry")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
     assert done.stdout.splitlines() == CONTRACT["lines"]()

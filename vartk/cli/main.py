@@ -42,6 +42,7 @@ COMMANDS = {
     "card": "write a model card with pictures and numbers",
     "push": "upload a model to the Hugging Face hub",
     "pull": "download a model of the Hugging Face hub",
+    "export": "write a model in the format of others",
     "new-plugin": "write a plugin to begin with, of any kinds of component",
     "convert": "make a model folder from files of the original VAR",
 }

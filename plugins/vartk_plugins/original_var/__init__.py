@@ -12,6 +12,7 @@ def vartk_components() -> list[ComponentSpec]:
             name="var",
             target="vartk_plugins.original_var.importer:VarImporter",
             config="vartk_plugins.original_var.config:VarImporterConfig",
-            summary="state dicts and training checkpoints of the original VAR",
+            summary="state dicts and training checkpoints of the original VAR; exports to them, too",
+            aliases=("original",),
         )
     ]

@@ -12,8 +12,9 @@ from typing import Any
 import torch
 
 from vartk_registry import VartkError
-from vartk_registry.interfaces import Imported
+from vartk_registry.interfaces import Imported, Schedule
 
+from .export import original_tokenizer, original_transformer, require_original
 from .keys import original_name, tokenizer_state, transformer_state
 from .state import State, read_state
 
@@ -62,6 +63,20 @@ class VarImporter:
         present = vae.tensors.keys() | var.tensors.keys()
         named = partial(original_name, present=present)
         return Imported(config, weights, _named(transformer_state, var), named, _notes(vae, var))
+
+    def export(
+        self,
+        config: Mapping[str, Any],
+        schedule: Schedule,
+        tokenizer: Mapping[str, torch.Tensor],
+        transformer: Mapping[str, torch.Tensor] | None,
+    ) -> dict[str, dict[str, torch.Tensor]]:
+        """Return the state dicts of vae.pth and var.pth; `VartkError` if the original lacks a part."""
+        require_original(config, schedule, with_transformer=transformer is not None)
+        files = {"vae.pth": original_tokenizer(tokenizer, schedule, config["tokenizer"]["phi"])}
+        if transformer is not None:
+            files["var.pth"] = original_transformer(transformer, schedule)
+        return files
 
     def _check_ema(self, *states: State) -> None:
         """Raise `VartkError` if EMA weights are asked for and no file has any."""

@@ -22,7 +22,7 @@ from .discriminator import Discriminator
 from .feature import Feature, VectorFeature
 from .generator import Generated, Generator, TrainableGenerator
 from .guidance import Guidance, LayerGuidance
-from .importer import Imported, Importer
+from .importer import Exporter, Imported, Importer
 from .logger import Logger
 from .metric import Metric, MomentsMetric, SingleSetMetric
 from .quantizer import CodeSpace, Quantized, Quantizer
@@ -47,6 +47,7 @@ __all__ = [
     "Discriminator",
     "Draw",
     "Example",
+    "Exporter",
     "Feature",
     "Generated",
     "Generator",
