@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from inception_weights import save_weights
 
 from vartk_registry import MissingRequirement, VartkError, discover
 from vartk_registry.testing import check_feature
@@ -12,15 +13,7 @@ REGISTRY = discover(["vartk_plugins.inception"]).registry
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     """A file of random weights for torch-fidelity's network."""
-    module = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3")
-    path = tmp_path_factory.mktemp("weights") / "inception.pth"
-    torch.save({}, path)
-    with pytest.MonkeyPatch.context() as patch, torch.random.fork_rng():
-        torch.manual_seed(0)
-        patch.setattr(module.FeatureExtractorInceptionV3, "load_state_dict", lambda self, state: None)
-        network = module.FeatureExtractorInceptionV3("x", ["2048"], feature_extractor_weights_path=str(path))
-    torch.save(network.state_dict(), path)
-    return path
+    return save_weights(tmp_path_factory.mktemp("weights") / "inception.pth")
 
 
 @pytest.fixture(scope="module")
