@@ -15,6 +15,8 @@ from vartk.components import plugins
 from vartk.config import (
     Config,
     EvalConfig,
+    GeneratorSampling,
+    Layer,
     SamplingConfig,
     compose,
     load_layers,
@@ -91,7 +93,10 @@ def test_a_command_is_right(found, capsys):
     parsed, rest = build_parser(arguments[0]).parse_known_args(arguments)
     settings = [*getattr(parsed, "overrides", []), *rest]
     assert all(re.match(r"[\w.]+=", word) for word in settings), settings
-    if arguments[0] == "sample":
+    if arguments[0] == "sample" and any(word.startswith("generator.") for word in settings):
+        own = Layer("model", {"generator": "dit"})
+        compose(GeneratorSampling, [own, parse_overrides(settings)], plugins())
+    elif arguments[0] == "sample":
         compose(SamplingConfig, with_preset(parse_overrides(settings), plugins()), plugins())
     elif arguments[0] in ("train", "tokenize", "demo"):
         layers = load_layers(getattr(parsed, "config", "demo"), plugins())
