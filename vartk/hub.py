@@ -184,8 +184,6 @@ def _published(preset: PresetSpec, weights: Weights) -> Path:
 
 def _fetched(name: str, weights: Weights) -> tuple[Path, Path]:
     """Return a preset's tokenizer and transformer files, fetched through the hub's own cache and checked."""
-    from huggingface_hub import hf_hub_download
-
     files = weights.tokenizer, weights.transformer
     importer = "" if weights.importer == "var" else f" --from {weights.importer}"
     advice = (
@@ -194,13 +192,22 @@ def _fetched(name: str, weights: Weights) -> tuple[Path, Path]:
     )
     silent = _silence()
     with _explained(f"the weights of {name} cannot be downloaded", advice, silent):
-        # hf_hub_download asks the hub even where it may not download
-        get = _downloaded_before if silent else hf_hub_download
-        # the hub's links resolved, for a damaged file must be deleted where it really is
-        tokenizer, transformer = (Path(get(weights.repo, file)).resolve() for file in files)
+        tokenizer, transformer = (_fetched_file(weights.repo, file, silent) for file in files)
     for file, path in zip(files, (tokenizer, transformer), strict=True):
         _check_digest(file, path, weights.sha256.get(file))
     return tokenizer, transformer
+
+
+def _fetched_file(repo: str, file: str, silent: str) -> Path:
+    """Return a file of a repo, or a folder where the name has no ending."""
+    from huggingface_hub import hf_hub_download, snapshot_download
+
+    if not Path(file).suffix:
+        return Path(snapshot_download(repo, allow_patterns=f"{file}/*", local_files_only=bool(silent))) / file
+    # hf_hub_download asks the hub even where it may not download
+    get = _downloaded_before if silent else hf_hub_download
+    # the hub's links resolved, for a damaged file must be deleted where it really is
+    return Path(get(repo, file)).resolve()
 
 
 def _check_digest(file: str, path: Path, sha256: str | None) -> None:

@@ -76,6 +76,8 @@ class ComponentSpec:
 class Weights:
     """Where published weights lie: a Hugging Face repo, its files and the importer for them.
 
+    A name without an ending is that of a folder of shards.
+
     `sha256` maps a file's name to its digest where it is known; other files are taken unchecked.
     """
 

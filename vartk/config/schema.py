@@ -213,6 +213,18 @@ class TransformerTraining(StageConfig):
         low=0,
         high=1,
     )
+    correction: str = param(
+        "exchange",
+        "which codes are wrong: exchange takes those of other images; flip takes other classes at random, "
+        "with a share drawn for each scale (Infinity)",
+        choices=("exchange", "flip"),
+    )
+    corrected_scales: int | None = param(
+        None, "number of scales, from the first, that may have wrong codes; null for all", low=1
+    )
+    equal_scales: bool = param(
+        False, "weigh the loss of a token by 1 / sqrt(tokens of its scale), as Infinity does"
+    )
     attention: Slot = _attention()
     parallel: str = param(
         "ddp",

@@ -21,3 +21,20 @@ class VarImporterConfig:
     ema: bool = param(
         False, "where a file has both, take the EMA weights, and not the plain ones that it was trained with"
     )
+
+
+@dataclass(kw_only=True, slots=True)
+class InfinityImporterConfig:
+    """Parameters of the `infinity` importer."""
+
+    image_size: list[int] | None = param(
+        None,
+        "[height, width] in pixels; if not given, 256x256 for the model of depth 12, else 1024x1024",
+        low=1,
+    )
+    text_encoder: str | None = param(
+        None, "the T5 that reads texts, a folder or a name on the hub; if not given, google/flan-t5-xl"
+    )
+    ema: bool = param(
+        False, "where a file has both, take the EMA weights, and not the plain ones that it was trained with"
+    )

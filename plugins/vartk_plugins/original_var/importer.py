@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from vartk_registry import VartkError
 from vartk_registry.interfaces import Imported, Schedule
 
 from .export import original_tokenizer, original_transformer, require_original
 from .keys import original_name, tokenizer_state, transformer_state
-from .state import State, read_state
+from .state import State, named, notes, read_state
 
 PUBLISHED = {
     680: (1, 2, 3, 4, 5, 6, 8, 10, 13, 16),
@@ -49,20 +47,20 @@ class VarImporter:
         vae = read_state(tokenizer, "VAR tokenizer (VQVAE)", ema=self.ema)
         config = self._tokenizer_config(vae)
         stride = 2 ** (len(config["tokenizer"]["multipliers"]) - 1)
-        weights = _named(tokenizer_state, vae)
+        weights = named(tokenizer_state, vae, "VAR")
         if transformer is None:
             self._check_ema(vae)
             config |= _geometry(self._schedule_of_tokenizer(vae), stride)
-            named = partial(original_name, present=vae.tensors.keys())
-            return Imported(config, weights, None, named, _notes(vae))
+            name_of = partial(original_name, present=vae.tensors.keys())
+            return Imported(config, weights, None, name_of, notes(vae))
         var = read_state(transformer, "VAR transformer", ema=self.ema)
         self._check_ema(vae, var)
         _check_fit(vae, var)
         config |= _geometry(self._schedule_of(var), stride)
         config |= self._transformer_config(var)
         present = vae.tensors.keys() | var.tensors.keys()
-        named = partial(original_name, present=present)
-        return Imported(config, weights, _named(transformer_state, var), named, _notes(vae, var))
+        name_of = partial(original_name, present=present)
+        return Imported(config, weights, named(transformer_state, var, "VAR"), name_of, notes(vae, var))
 
     def export(
         self,
@@ -180,18 +178,3 @@ def _geometry(sides: Sequence[int], stride: int) -> dict[str, Any]:
         "image_size": sides[-1] * stride,
         "schedule": {"name": "custom", "grids": list(sides)},
     }
-
-
-def _notes(*states: State) -> tuple[str, ...]:
-    return tuple(state.note for state in states if state.note)
-
-
-def _named(
-    rename: Callable[[Mapping[str, torch.Tensor]], dict[str, torch.Tensor]], state: State
-) -> dict[str, torch.Tensor]:
-    try:
-        return rename(state.tensors)
-    except KeyError as error:
-        names = error.args
-        more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-        raise VartkError(f"{state.path} has entries that no VAR has: {', '.join(names[:5])}{more}") from error

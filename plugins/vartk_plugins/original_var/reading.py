@@ -31,7 +31,7 @@ def read_file(path: Path) -> Any:
     """
     require_reachable(path)
     if path.is_dir():
-        raise VartkError(f"{path} is a folder; give a file of weights in it, or its *.index.json")
+        path = _index_in(path)
     if not path.is_file():
         raise VartkError(f"there is no file {path}")
     head = _head(path)
@@ -39,10 +39,9 @@ def read_file(path: Path) -> Any:
 
 
 def _index_in(folder: Path) -> Path:
-    indices = sorted(folder.glob("*.index.json"))
+    indices = list(folder.glob("*.index.json"))
     if len(indices) != 1:
-        found = ", ".join(index.name for index in indices) or "none"
-        raise VartkError(f"{folder} should hold one index of shards, *.index.json; it has {found}")
+        raise VartkError(f"{folder} is a folder; give a file of weights in it, or its *.index.json")
     return indices[0]
 
 

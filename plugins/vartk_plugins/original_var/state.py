@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,8 @@ from .reading import read_file
 MARKS = {
     "VAR tokenizer (VQVAE)": "quantize.embedding.weight",
     "VAR transformer": "pos_start",
-    "Infinity tokenizer (BSQ-VAE)": "encoder.conv_in.conv.weight",
-    "Infinity transformer": "text_norm.weight",
+    "tokenizer of Infinity (BSQ-VAE)": "encoder.conv_in.conv.weight",
+    "transformer of Infinity": "text_norm.weight",
 }
 """An entry that only this kind of state dict has."""
 
@@ -92,6 +92,25 @@ def read_state(path: Path, what: str, *, ema: bool) -> State:
     named = {_WRAPPERS.sub("", name): tensor for name, tensor in under.items()}
     note = _note(place, under, unused=plain if chosen is averaged else averaged, ema=chosen is averaged)
     return State(path, named, chosen is averaged, note and f"{path.name}: {note}")
+
+
+def named(
+    rename: Callable[[Mapping[str, torch.Tensor]], dict[str, torch.Tensor]], state: State, what: str
+) -> dict[str, torch.Tensor]:
+    """Return the weights in a file by our names; `VartkError` for names that no `what` has."""
+    try:
+        return rename(state.tensors)
+    except KeyError as error:
+        names = error.args
+        more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+        raise VartkError(
+            f"{state.path} has entries that no {what} has: {', '.join(names[:5])}{more}"
+        ) from error
+
+
+def notes(*states: State) -> tuple[str, ...]:
+    """Return what was taken from files that hold more than bare weights."""
+    return tuple(state.note for state in states if state.note)
 
 
 def _flat(content: Any, prefix: str = "") -> Iterator[tuple[str, torch.Tensor]]:

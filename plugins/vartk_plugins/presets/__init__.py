@@ -40,6 +40,29 @@ def vartk_presets() -> list[PresetSpec]:
         )
         for name, summary in official.items()
     ]
+    bitwise = {
+        "infinity-125m": ("256 px, 125 M parameters", "infinity_vae_d16.pth", "infinity_125M_256x256.pth"),
+        "infinity-2b": ("1024 px, 2 B parameters", "infinity_vae_d32reg.pth", "infinity_2b_reg.pth"),
+        "infinity-8b": (
+            "1024 px, 8 B parameters, 2x2 codes a token",
+            "infinity_vae_d56_f8_14_patchify.pth",
+            "infinity_8b_weights",
+        ),
+    }
+    presets += [
+        PresetSpec(
+            name=name,
+            path=_CONFIGS / f"{name}.yaml",
+            summary=f"text to image, {summary}",
+            weights=Weights(
+                repo="FoundationVision/Infinity",
+                tokenizer=tokenizer,
+                transformer=transformer,
+                importer="infinity",
+            ),
+        )
+        for name, (summary, tokenizer, transformer) in bitwise.items()
+    ]
     small = {
         "emoji64": "64-px images of 9 groups in 5 styles: the model in the box",
         "emoji64-raster": "the next-token model beside emoji64: one code a step in raster order",

@@ -21,7 +21,8 @@ from torch.nn.utils.rnn import pad_sequence
 from vartk_registry import VartkError, shown
 from vartk_registry.interfaces import Condition
 
-from .encoders import FAMILIES, Encoder
+from .encoders import Encoder
+from .random_words import RandomWords
 
 logger = logging.getLogger(__name__)
 
@@ -64,8 +65,8 @@ class TextConditioner(nn.Module):
     ) -> None:
         super().__init__()
         self.choices: list[str] = []
-        self.encoder = Encoder(encoder, model)
-        self.length = FAMILIES[encoder].length if length is None else length
+        self.encoder = RandomWords(width) if encoder == "random" else Encoder(encoder, model)
+        self.length = self.encoder.length if length is None else length
         self.tokens = tokens
         self.null_tokens = nn.Parameter(torch.empty(self.length, width))
         nn.init.trunc_normal_(self.null_tokens, std=1 / math.sqrt(width))
@@ -83,8 +84,8 @@ class TextConditioner(nn.Module):
             if value is not None and not isinstance(value, str):
                 raise VartkError(f"prompt {shown(value)} is no text; give a str, as in 'a red apple'")
             text = (value or "").strip()
-            ids = self.encoder.ids(text, self.length)
-            row[: len(ids)] = torch.tensor(ids) if text else NULL
+            ids = self.encoder.ids(text, self.length) if text else [NULL]
+            row[: len(ids)] = torch.tensor(ids)
             if len(ids) == self.length and (count := self.encoder.count(text)) > self.length:
                 logger.warning(
                     "a prompt has %d tokens, and the encoder reads %d: the end of %r is cut",
@@ -111,7 +112,7 @@ class TextConditioner(nn.Module):
         return Condition(vector_BC, tokens_BNC, lengths_B)
 
     def null(self, size: int) -> Tensor:
-        """Return `size` times the null condition as it stands against an empty prompt, [B, N]."""
+        """Return `size` times the null condition of one token, [B, N], which needs no encoder."""
         return self.parse([None] * size).to(self.null_tokens.device)
 
     def drop(self, batch: Tensor, dropped: Tensor) -> Tensor:

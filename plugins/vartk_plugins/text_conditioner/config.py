@@ -13,8 +13,9 @@ class TextConfig:
 
     encoder: str = param(
         "minilm",
-        "minilm: all-MiniLM-L6-v2, which comes with vartk[text]; t5, clip: encoders of these families",
-        choices=("minilm", "t5", "clip"),
+        "minilm: all-MiniLM-L6-v2, which comes with vartk[text]; t5, clip: encoders of these families; "
+        "random: a fixed random vector for each word, which needs no files, for measurements",
+        choices=("minilm", "t5", "clip", "random"),
     )
     model: str | None = param(
         None,
@@ -24,7 +25,7 @@ class TextConfig:
     length: int | None = param(
         None,
         "largest number of tokens, the rest of a prompt is cut; if not given, what the encoder was trained "
-        "for: 256, 512 and 77",
+        "for: 256, 512 and 77, or 512",
         low=1,
     )
     tokens: bool = param(

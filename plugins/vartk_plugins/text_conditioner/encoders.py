@@ -86,6 +86,11 @@ class Encoder:
         return self.model or FAMILIES[self.family].model or str(_minilm())
 
     @property
+    def length(self) -> int:
+        """The number of tokens that it was trained for."""
+        return FAMILIES[self.family].length
+
+    @property
     def width(self) -> int:
         """The width T of its tokens, read from files or known."""
         family, named = FAMILIES[self.family], self.model or FAMILIES[self.family].model

@@ -1,13 +1,17 @@
+import golden
+import infinities
 import pytest
 import torch
-from tiny import tiny_model
+from tiny import images_folder, tiny_model
+from tiny_stages import transformer_stage
 
 import vartk
 from vartk.components import plugins
 from vartk.engine.codes import latents, teacher_inputs
 from vartk.engine.data import Images
-from vartk.engine.training.correction import with_mistakes
-from vartk_registry.interfaces import Schedule
+from vartk.engine.training.correction import exchanged, first_scales, flipped, with_mistakes
+from vartk.engine.training.scores import Scores
+from vartk_registry.interfaces import CodeSpace, Schedule
 
 SCHEDULE = Schedule.of([1, 1, 2, 4])
 QUANTIZERS = [{"name": "vq", "classes": 24}, {"name": "bsq"}]
@@ -25,7 +29,7 @@ def made(quantizer, images=6):
 def test_right_codes_are_those_of_what_the_wrong_ones_leave(quantizer):
     tokenizer, codes = made(quantizer)
     torch.manual_seed(0)
-    given, right, _ = with_mistakes(tokenizer, codes, SCHEDULE, 0.8)
+    given, right, _ = with_mistakes(tokenizer, codes, SCHEDULE, exchanged(codes, 0.8))
     assert torch.equal(right[0], codes[0])
     (*_, latent) = latents(tokenizer, codes, SCHEDULE)
     before, wrong_before = None, torch.zeros(len(latent), dtype=torch.bool)
@@ -46,7 +50,7 @@ def test_right_codes_are_those_of_what_the_wrong_ones_leave(quantizer):
 def test_mistakes_are_codes_of_other_images_at_the_same_place():
     tokenizer, codes = made(QUANTIZERS[0])
     torch.manual_seed(0)
-    given, right, _ = with_mistakes(tokenizer, codes, SCHEDULE, 1.0)
+    given, right, _ = with_mistakes(tokenizer, codes, SCHEDULE, exchanged(codes, 1.0))
     wrong = [a != b for a, b in zip(given, right, strict=True)]
     for step, mask in enumerate(wrong):
         image, place = mask.nonzero(as_tuple=True)
@@ -64,7 +68,7 @@ def test_finer_scales_mend_what_is_wrong():
     images = Images(dataset, (64, 64))
     codes = model.encode(torch.stack([images[index] for index in range(0, 700, 50)]))
     torch.manual_seed(0)
-    given, right, _ = with_mistakes(tokenizer, codes, schedule, 0.5)
+    given, right, _ = with_mistakes(tokenizer, codes, schedule, exchanged(codes, 0.5))
     (*_, latent) = latents(tokenizer, codes, schedule)
 
     def distance(fine):
@@ -76,7 +80,7 @@ def test_finer_scales_mend_what_is_wrong():
 
 def test_without_a_share_nothing_changes():
     tokenizer, codes = made(QUANTIZERS[1])
-    given, right, _ = with_mistakes(tokenizer, codes, SCHEDULE, 0.0)
+    given, right, _ = with_mistakes(tokenizer, codes, SCHEDULE, exchanged(codes, 0.0))
     for step, code in enumerate(codes):
         assert torch.equal(given[step], code)
         assert torch.equal(right[step], code)
@@ -86,6 +90,59 @@ def test_without_a_share_nothing_changes():
 def test_inputs_are_made_of_the_latents_that_were_accumulated(quantizer):
     tokenizer, codes = made(quantizer)
     torch.manual_seed(0)
-    given, _, known = with_mistakes(tokenizer, codes, SCHEDULE, 0.8)
+    given, _, known = with_mistakes(tokenizer, codes, SCHEDULE, exchanged(codes, 0.8))
     inputs = teacher_inputs(tokenizer, given, SCHEDULE, known)
     assert torch.equal(inputs, teacher_inputs(tokenizer, given, SCHEDULE))
+
+
+def test_bits_are_flipped_with_a_share_for_each_scale():
+    true = torch.zeros(40, 50, 3, dtype=torch.int64)
+    torch.manual_seed(0)
+    shares = [flipped(2, 0.3)(step, true).float().mean().item() for step in range(60)]
+    assert max(shares) == pytest.approx(0.3, abs=0.02)
+    assert min(shares) < 0.02
+    assert sum(shares) / 60 == pytest.approx(0.15, abs=0.04)
+    wrong = flipped(5, 1.0)
+    drawn = torch.cat([wrong(0, true) for _ in range(5)])
+    assert set(drawn.unique().tolist()) == {0, 1, 2, 3, 4}
+    err = first_scales(flipped(2, 1.0), 2)
+    torch.manual_seed(1)
+    assert err(1, true).any()
+    assert torch.equal(err(2, true), true)
+
+
+@pytest.mark.parametrize("name", infinities.NAMES)
+def test_flips_are_corrected_as_in_the_original(name):
+    original = infinities.Original(name)
+    arrays, schedule, tokenizer = original.arrays, original.schedule, original.tokenizer()
+    flips = [arrays[f"corrected_flip{step}"].flatten(1, 2).long() for step in range(3)]
+    codes = original.codes(arrays["bits"]).long().split(schedule.sizes, dim=1)
+
+    def err(step, true):
+        return true ^ flips[step] if step < len(flips) else true
+
+    given, right, made = with_mistakes(tokenizer, codes, schedule, err, arrays["latent"])
+    assert torch.equal(torch.cat(right, dim=1), original.codes(arrays["corrected_bits"]).long())
+    inputs = teacher_inputs(tokenizer, given, schedule, made)
+    golden.assert_close(inputs, original.codes(arrays["corrected_input"], first=1), 1e-5)
+
+
+@pytest.mark.parametrize("name", infinities.NAMES)
+def test_scales_of_equal_weight_have_the_originals_loss(name):
+    original = infinities.Original(name)
+    logits = original.codes(original.arrays["logits"]).unflatten(-1, (original.bits, 2))
+    bits = original.codes(original.arrays["bits"]).long()
+    space = CodeSpace(2, (original.bits,))
+    for equal, expected in ((False, "loss_mean"), (True, "loss_reweighted")):
+        loss, _ = Scores(space, original.schedule, equal=equal).loss(logits, bits, 0.0)
+        golden.assert_close(loss, original.arrays[expected], 1e-5)
+
+
+def test_a_step_of_training_with_flips_and_equal_scales(tmp_path):
+    settings = {"self_correction": 1.0, "correction": "flip", "corrected_scales": 1, "equal_scales": True}
+    stage = transformer_stage(images_folder(tmp_path / "images"), **settings)
+    torch.manual_seed(0)
+    batch = next(stage.batches(0, torch.device("cpu")))
+    loss, parts = stage.loss(stage.module.train(), batch)
+    assert loss.isfinite()
+    assert not torch.isclose(loss.detach(), parts["loss"])

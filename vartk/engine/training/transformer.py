@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from ..distributed import ALONE, World
 from ..folder import write_model
 from ..model import Model
 from ..tokens import Tokens
-from .correction import with_mistakes
+from .correction import Err, exchanged, first_scales, flipped, with_mistakes
 from .judge import Judge
 from .scores import Scores
 from .stage import VALIDATED_AT_ONCE
@@ -59,7 +59,7 @@ class TransformerStage:
                 "wrong codes, and in raster order there are none; take 0"
             )
         self._conditioner = model.predictor.conditioner
-        self._scores = Scores(model.tokenizer.space, model.schedule.scales)
+        self._scores = Scores(model.tokenizer.space, model.schedule.scales, equal=self.train.equal_scales)
         self._attend = build_attention(self.train.attention, registry)
         self._data = {name: _Codes(split, model.predictor) for name, split in tokens.items()}
 
@@ -82,14 +82,21 @@ class TransformerStage:
         if module.training and self.train.label_drop:
             dropped = torch.rand(len(codes), device=codes.device) < self.train.label_drop
             conditions = self._conditioner.drop(conditions, dropped)
-        tokenizer, schedule, most = self.model.tokenizer, self.model.schedule, self.train.self_correction
+        tokenizer, schedule = self.model.tokenizer, self.model.schedule
         given = right = split(codes, schedule)
         made = None
-        if module.training and most:
-            given, right, made = with_mistakes(tokenizer, given, schedule, most)
+        if module.training and self.train.self_correction:
+            given, right, made = with_mistakes(tokenizer, given, schedule, self._mistakes(given))
         inputs = teacher_inputs(tokenizer, given, schedule, made)
         logits = module(inputs, conditions, schedule, self._attend)
         return self._scores.loss(logits, torch.cat(list(right), dim=1), self.train.label_smoothing)
+
+    def _mistakes(self, codes: Sequence[torch.Tensor]) -> Err:
+        """Return what makes the mistakes of a step."""
+        train, most = self.train, self.train.self_correction
+        flips = train.correction == "flip"
+        err = flipped(self.model.tokenizer.space.classes, most) if flips else exchanged(codes, most)
+        return err if train.corrected_scales is None else first_scales(err, train.corrected_scales)
 
     @torch.no_grad()
     def validate(self, module: Any, device: torch.device) -> dict[str, float]:
