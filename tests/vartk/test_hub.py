@@ -75,7 +75,7 @@ def test_a_tokenizer_alone_is_a_model(tmp_path):
         ("var-d17", r"no model 'var-d17': neither a folder nor a published name; did you mean 'var-d"),
         (
             "demo",
-            r"no model 'demo': .* Valid: emoji64, infinity-125m, infinity-2b, infinity-8b, var-d16, var-d20, var-d24, var-d30, var-d36",
+            r"no model 'demo': .* Valid: emoji64, infinity-125m, .*, var-d36",
         ),
         ("./nowhere/at/all", "neither a folder nor a published name"),
         ("../nowhere", "neither a folder nor a published name"),
