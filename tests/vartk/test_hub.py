@@ -94,7 +94,7 @@ def test_a_distribution_may_hold_the_model_of_a_preset(folder, monkeypatch):
     boxed = PresetSpec(name="boxed", path=folder / "model.yaml", summary="a preset", model=folder)
     monkeypatch.setitem(plugins().presets, "boxed", boxed)
     assert find_model("boxed") == folder
-    with pytest.raises(VartkError, match=r"X"):
+    with pytest.raises(VartkError, match=r"did you mean 'boxed'\? Valid: boxed, emoji64, infinity-125m"):
         find_model("boxd")
 
 

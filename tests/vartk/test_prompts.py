@@ -4,10 +4,13 @@ import json
 
 import pytest
 import torch
-from tiny import tiny_model
+from tiny import tiny_config, tiny_model
 from tiny_text import PROMPTS, text_model
 
 import vartk
+from vartk.components import plugins
+from vartk.engine.tokens import Tokens
+from vartk.engine.training import TransformerStage
 from vartk_registry import VartkError
 
 pytest.importorskip("transformers")
@@ -99,3 +102,45 @@ def test_a_class_model_takes_no_prompt(vartk, model_folder, tmp_path):
     ran = vartk("sample", model_folder, "--prompt", "a pear", "--out", tmp_path / "out")
     assert ran.code == 2
     assert "this model draws classes, not prompts; give --class" in ran.err
+
+
+def test_a_transformer_learns_from_captions(tmp_path):
+    """One step each: the conditioner's null condition and its layer to the transformer's width learn, too."""
+    keys = {"train.transformer.label_drop": 0.5, "train.transformer.correction": "flip"}
+    model = text_model(tmp_path / "encoder", **keys, **{"train.transformer.self_correction": 0.3})
+    codes = torch.randint(2, (8, 21, 4), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    tokens = Tokens(codes, torch.zeros(8, dtype=torch.int64), [*PROMPTS, ""] * 2)
+    config = tiny_config(**keys, **{"train.transformer.self_correction": 0.3})
+    stage = TransformerStage(config, model, {"train": tokens, "validation": tokens}, plugins().registry)
+    torch.manual_seed(0)
+    batch = next(stage.batches(0, torch.device("cpu")))
+    loss, _ = stage.loss(stage.module.train(), batch)
+    loss.backward()
+    learned = {name for name, weight in stage.module.named_parameters() if weight.grad.any()}
+    assert {
+        "conditioner.null_tokens",
+        "conditioner.proj.weight",
+        "transformer.blocks.1.cross.q.weight",
+    } <= learned
+    assert stage.validate(stage.module.eval(), torch.device("cpu"))["loss"] > 0
+    assert stage.preview(stage.module, torch.device("cpu")).isfinite().all()
+
+
+def test_speed_can_be_measured_without_an_encoder(vartk, tmp_path):
+    sizes = (
+        "transformer.depth=1",
+        "transformer.width=64",
+        "transformer.heads=2",
+        "transformer.text_width=64",
+    )
+    small = (
+        "image_size=64",
+        "schedule=powers-of-four",
+        "tokenizer.channels=32",
+        "tokenizer.blocks=1",
+        "tokenizer.multipliers=[1,1,1,1,1]",
+    )
+    words = ("infinity-125m", "conditioner.encoder=random", *sizes, *small)
+    ran = vartk("bench", "sample", *words, "--batch", "1", "--precisions", "fp32", "--repeats", "1", "--json")
+    assert ran.code == 0, ran.err
+    assert {row["precision"] for row in json.loads(ran.out.splitlines()[-1])["rows"]} == {"plain", "fp32"}

@@ -61,7 +61,8 @@ class Runner:
         self.way = way
         # another model on the same modules, so that each way keeps its own copies
         self.model = Listening(model.config, model.tokenizer, model.schedule, model.predictor, model.plugins)
-        self.labels = [index % len(model.classes) for index in range(way.batch)]
+        choices = range(len(model.classes)) or ["a picture"]
+        self.labels = [choices[index % len(choices)] for index in range(way.batch)]
         self.stages: list[list[float]] = []
         self._draws: list[Callable[[], object]] = []
 
