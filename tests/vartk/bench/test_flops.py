@@ -146,6 +146,12 @@ def test_a_model_folder_and_a_file_count_alike(vartk, model_folder, tmp_path):
     assert part(deeper, "forward")["attention"] == 2 * attention(SIZES, ENDS)
 
 
+def test_scales_that_a_cache_leaves_out_count_nothing(counted):
+    skipped = count_flops(tiny.tiny_config(**{"sampling.cache": "skip_last"}))
+    assert [scale["guided"]["total"] > 0 for scale in skipped["scales"]] == [True, True, False]
+    assert skipped["scales"][:2] == counted["scales"][:2]
+
+
 def test_bench_flops(vartk, model_folder, tmp_path, counted):
     ran = vartk("bench", "flops", model_folder, "--out", tmp_path / "flops.md", "--json")
     assert ran.code == 0, ran.err

@@ -63,6 +63,7 @@ def count_flops(config: ModelConfig) -> dict[str, Any]:
     latent = torch.empty(1, tokenizer.channels, *schedule.latent, device="meta")
     conditions = predictor.conditioner.null(1).to("meta")
     attend = build_attention(ATTENTION, plugins().registry)
+    generated = build_cache(config.sampling.cache, plugins().registry).steps(schedule)
     works = {
         "encode": lambda: tokenizer.encode(image, schedule.scales),
         "decode": lambda: tokenizer.decode(latent),
@@ -73,7 +74,8 @@ def count_flops(config: ModelConfig) -> dict[str, Any]:
         scales: list[dict[str, Any]] = [{"grid": [h, w], "tokens": h * w} for h, w in schedule.grids]
         for name, slot in (("guided", guidance), ("unguided", UNGUIDED)):
             states = _sampling(model, slot, conditions, attend)
-            steps = [counting.of(partial(_next, states)) for _ in range(len(schedule))]
+            steps = [counting.of(partial(_next, states)) for _ in range(generated)]
+            steps += [dict.fromkeys((*KINDS, "total"), 0)] * (len(schedule) - generated)
             sums = {key: scale_sums([step[key] for step in steps], schedule) for key in (*KINDS, "total")}
             for index, scale in enumerate(scales):
                 scale[name] = {key: counts[index] for key, counts in sums.items()}
