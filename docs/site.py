@@ -10,6 +10,7 @@ import dataclasses
 import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from vartk.cli.commands.show import parameter_row
@@ -38,9 +39,21 @@ def pages() -> dict[str, str]:
     return made
 
 
+def listed(nav: list[Any]) -> Iterator[str]:
+    """Yield the pages of a navigation."""
+    for entry in nav:
+        for value in entry.values() if isinstance(entry, dict) else [entry]:
+            yield from [value] if isinstance(value, str) else listed(value)
+
+
 def on_config(config: Any) -> Any:
-    """Add the generated pages to the navigation."""
+    """Add to the navigation the generated pages, and under More those that mkdocs.yml does not list."""
     os.environ["COLUMNS"] = "100"  # of the help texts
+    docs = Path(__file__).parent
+    known = set(listed(config.nav))
+    more = sorted(path.relative_to(docs).as_posix() for path in docs.rglob("*.md"))
+    if unlisted := [path for path in more if path not in known]:
+        config.nav.append({"More": unlisted})
     components = [
         {
             kind: [
