@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 TOKEN = "hf_right"
 
@@ -37,11 +38,18 @@ class State:
     url: str = ""
     repos: dict[str, Repo] = field(default_factory=dict)
     blobs: dict[str, bytes] = field(default_factory=dict)
+    seen: list[str] = field(default_factory=list)
+    """The method and path of each download."""
     received: list[str] = field(default_factory=list)
     """What each upload of a large file brought, by its SHA-256."""
     lock: threading.Lock = field(default_factory=threading.Lock)
     broken_after: int | None = None
     """Uploads of large files that go well before the others fail."""
+
+    def publish(self, name: str, folder: Path) -> None:
+        """Make a public repository of the files of a folder."""
+        repo = self.repos[name] = Repo(private=False)
+        repo.commit("main", {path.name: self.keep(path.read_bytes()) for path in folder.iterdir()})
 
     def keep(self, content: bytes) -> str:
         digest = hashlib.sha256(content).hexdigest()
@@ -60,6 +68,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.do_GET()
 
     def do_GET(self):
+        self.state.seen.append(f"{self.command} {self.path}")
         match self.path.partition("?")[0].strip("/").split("/"):
             case [""]:
                 return self.answer(200, {})

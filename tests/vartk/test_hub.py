@@ -1,16 +1,13 @@
 """Finding and loading models; published ones come from a server here that answers as the hub does."""
 
-import functools
 import hashlib
-import http.server
-import json
 import os
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import golden
+import hub_server
 import originals
 import pytest
 import torch
@@ -23,7 +20,6 @@ from vartk_registry import PresetSpec, VartkError
 
 ROOT = Path(__file__).parents[2]
 NAME = golden.NAMES[1]  # the smaller one
-COMMIT = "c0ffee" + "0" * 34
 
 # folders
 
@@ -162,67 +158,22 @@ def test_a_damaged_folder_says_what_is_wrong(kind, message, folder):
 # published models
 
 
-class Hub(http.server.BaseHTTPRequestHandler):
-    """The endpoints of the hub that a download needs, over the folder OWNER/NAME/FILE."""
-
-    protocol_version = "HTTP/1.1"
-
-    def __init__(self, root, requests, *args):
-        self.root, self.requests = root, requests
-        super().__init__(*args)
-
-    def do_HEAD(self):
-        self.do_GET()
-
-    def do_GET(self):
-        self.requests.append(f"{self.command} {self.path}")
-        match self.path.partition("?")[0].strip("/").split("/"):
-            case ["api", "models", owner, name, "revision", "main"] if (self.root / owner / name).is_dir():
-                self.answer(200, json.dumps({"id": f"{owner}/{name}", "sha": COMMIT}).encode())
-            case ["api", "models", owner, name, "tree", _]:
-                files = sorted((self.root / owner / name).iterdir())
-                entries = [
-                    {"type": "file", "path": f.name, "size": f.stat().st_size, "oid": digest(f)}
-                    for f in files
-                ]
-                self.answer(200, json.dumps(entries).encode())
-            case [owner, name, "resolve", _, file] if (self.root / owner / name / file).is_file():
-                path = self.root / owner / name / file
-                self.answer(200, path.read_bytes(), ETag=f'"{digest(path)}"')
-            case _:
-                self.answer(404, b"{}", **{"X-Error-Code": "EntryNotFound"})
-
-    def answer(self, status, body, **headers):
-        self.send_response(status)
-        for key, value in {"X-Repo-Commit": COMMIT, "Content-Length": str(len(body)), **headers}.items():
-            self.send_header(key, value)
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(body)
-
-    def log_message(self, *args):
-        pass
-
-
 def digest(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory):
-    """A hub that serves acme/var, the original's files, and acme/model, a model folder."""
+    """A hub that serves acme/var, the original's files, and acme/model, a model folder; both from `root`."""
     root = tmp_path_factory.mktemp("hub")
     originals.files(root / "acme" / "var", NAME)
     vartk.save(tiny_model(), root / "acme" / "model")
     (root / "acme" / "model" / "huge.bin").write_bytes(b"not needed")
-    requests: list[str] = []
-    handler = functools.partial(Hub, root, requests)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        server.root, server.seen = root, requests
-        server.url = f"http://127.0.0.1:{server.server_port}"
+    with hub_server.serving() as server:
+        server.root = root
+        for name in ("acme/var", "acme/model"):
+            server.publish(name, root / name)
         yield server
-        server.shutdown()
 
 
 PLUGIN = """
