@@ -9,7 +9,7 @@ import torch
 
 from vartk.components import plugins
 from vartk.engine.data import Images
-from vartk.evaluation.sets import Seen, set_distances
+from vartk.engine.sets import Seen, set_distances
 from vartk_registry.interfaces import Feature
 
 DATA = {"classes": "group-style"}
