@@ -104,6 +104,26 @@ def test_a_class_model_takes_no_prompt(vartk, model_folder, tmp_path):
     assert "this model draws classes, not prompts; give --class" in ran.err
 
 
+def test_another_size_takes_the_nearest_ratio_and_its_positions(tmp_path):
+    sizes = {"channels": 32, "multipliers": [1, 1, 1, 1, 1], "blocks": 1, "latent": 4}
+    model = text_model(
+        tmp_path / "encoder", image_size=256, schedule="infinity", tokenizer={"name": "bsq_vae", **sizes}
+    )
+    made = model.stream("a pear", size=[144, 432], cache="fastvar", record="never")
+    *_, last = made
+    assert last.images.shape == (1, 3, 144, 432)
+    assert last.schedule.grids[:3] == ((1, 1), (2, 2), (2, 6))
+    assert last.schedule.reference == (37, 111)
+    assert model.sample("a pear", size=256).images.shape == (1, 3, 256, 256)
+    for size, message in (
+        ([144, 400], "schedule 'infinity' ends at 9x27, but"),
+        ([100, 100], "multiples of 16"),
+        ([1, 2, 3], r"size=\[1, 2, 3\] must be a side in pixels"),
+    ):
+        with pytest.raises(VartkError, match=message):
+            model.sample("a pear", size=size)
+
+
 def test_a_transformer_learns_from_captions(tmp_path):
     """One step each: the conditioner's null condition and its layer to the transformer's width learn, too."""
     keys = {"train.transformer.label_drop": 0.5, "train.transformer.correction": "flip"}

@@ -65,6 +65,9 @@ class SamplingConfig:
     cache: Slot = slot("cache", "full", chained=True)
     attention: Slot = _attention()
     schedule: Slot = slot("schedule", OWN, also=(OWN,))
+    size: Any = param(
+        None, "image size in pixels, a side or [height, width]; null is the size that the model was made for"
+    )
     random: str = param(
         "per_image",
         "per_image: a seed gives the same image in any batch and on any device; shared: one stream, as in "

@@ -14,14 +14,14 @@ from vartk_registry.interfaces import Attend, Grid, Schedule, Tokenizer, Transfo
 from ..config import ModelConfig, Slot
 
 
-def grid(image_size: Any) -> Grid:
-    """Return (height, width) for a configured image size: a side, or a pair."""
+def grid(image_size: Any, key: str = "image_size") -> Grid:
+    """Return (height, width) for an image size of the configuration's `key`: a side, or a pair."""
     match image_size:
         case int(side) if side > 0 and not isinstance(side, bool):
             return side, side
         case [int(h), int(w)] if h > 0 and w > 0:
             return h, w
-    raise VartkError(f"image_size={image_size!r} must be a side in pixels, or [height, width]")
+    raise VartkError(f"{key}={image_size!r} must be a side in pixels, or [height, width]")
 
 
 def build_schedule(slot: Slot, latent: Grid, registry: Registry) -> Schedule:

@@ -273,7 +273,7 @@ class Model(ZeroShot):
     def _parts(self, sampling: SamplingConfig) -> dict[str, Any]:
         registry = self.plugins.registry
         return {
-            "schedule": self.schedule_of(sampling.schedule),
+            "schedule": self.schedule_of(sampling.schedule, sampling.size),
             "guidance": registry.build("guidance", sampling.guidance.name, sampling.guidance.params),
             "sampler": registry.build("sampler", sampling.sampler.name, sampling.sampler.params),
             "cache": build_cache(sampling.cache, registry),
@@ -341,7 +341,7 @@ class Model(ZeroShot):
         if given is not None:
             if not isinstance(given, Given):
                 raise VartkError(f"given={shown(given)} holds no cells; make them with model.given")
-            given.check(self.schedule_of(sampling.schedule), count)
+            given.check(self.schedule_of(sampling.schedule, sampling.size), count)
 
     def _prepared(self, sampling: SamplingConfig) -> Inference:
         """Return the modules for inference: the last call's, if settings and weights are as they were."""
@@ -365,15 +365,16 @@ class Model(ZeroShot):
             )
         return self.predictor
 
-    def schedule_of(self, schedule: Any) -> Schedule:
-        """Return the model's own schedule for None, or the one asked for, as for `sample`."""
-        if schedule is None:
-            return self.schedule
-        if not isinstance(schedule, Slot):
+    def schedule_of(self, schedule: Any, size: Any = None) -> Schedule:
+        """Return the model's own schedule for None, or the one asked for, as for `sample`; for an image size."""
+        if schedule is not None and not isinstance(schedule, Slot):
             schedule = self.sampling(schedule=schedule).schedule
-        if schedule.name == OWN:
-            return self.schedule
-        return build_schedule(schedule, self.schedule.latent, self.plugins.registry)
+        latent = self.schedule.latent if size is None else self.tokenizer.latent_grid(grid(size, "size"))
+        if schedule is None or schedule.name == OWN:
+            if latent == self.schedule.latent:
+                return self.schedule
+            schedule = self.config.schedule
+        return build_schedule(schedule, latent, self.plugins.registry)
 
     def _long_names(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Return dotted keys for the short names of `sample`."""
