@@ -366,7 +366,7 @@ class Model(ZeroShot):
         return self.predictor
 
     def schedule_of(self, schedule: Any, size: Any = None) -> Schedule:
-        """Return the model's own schedule for None, or the one asked for, as for `sample`; for an image size."""
+        """Return the model's own schedule for None, or the one asked for, for its or another image size."""
         if schedule is not None and not isinstance(schedule, Slot):
             schedule = self.sampling(schedule=schedule).schedule
         latent = self.schedule.latent if size is None else self.tokenizer.latent_grid(grid(size, "size"))
