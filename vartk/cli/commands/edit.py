@@ -23,8 +23,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Draw and write the images."""
-    if not arguments.classes:
+    if not (arguments.classes or arguments.prompts or arguments.prompts_file):
         raise VartkError(
-            "vartk edit draws under a class: give --class NAME; `vartk inpaint` draws without one"
+            "vartk edit draws under a class or a prompt: give --class NAME or --prompt TEXT; `vartk inpaint` "
+            "draws without one"
         )
     return masked.run(arguments)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vartk_registry import counted
+from vartk_registry import VartkError, counted
 
 from .. import terminal
 from ..arguments import (
@@ -17,8 +17,10 @@ from ..arguments import (
     add_json,
     add_out,
     add_overrides,
+    add_prompts,
     add_seed,
     class_labels,
+    prompts_of,
     whole_number,
 )
 
@@ -42,6 +44,7 @@ def add_drawing(
     """
     add_overrides(parser, "guidance.scale=3 sampler.top_k=100 cache=full precision=bf16")
     add_classes(parser, classes)
+    add_prompts(parser)
     if steps is None:
         add_draws(parser, "one per class, or one")
     else:
@@ -98,6 +101,7 @@ def draw(
     """Load the model, run a task with it, and print where its images are."""
     terminal.note(f"loading {arguments.model}")
     from ...config import parse_overrides
+    from ...engine.model import Model
     from ...files import refuse_existing
     from ...hub import load_scales
     from ...tasks.zero_shot.proposals import Draws
@@ -106,8 +110,17 @@ def draw(
     refuse_existing(arguments.out)
     settings = parse_overrides(arguments.overrides).values
     model = load_scales(arguments.model, device=arguments.device)
-    classes = class_labels(arguments.classes, model.classes)
-    draws = Draws(arguments.model, classes, arguments.count, arguments.seed, settings)
+    if not isinstance(model, Model):
+        raise VartkError(
+            f"{arguments.model} is not a next-scale model; zero-shot tasks need one, such as emoji64"
+        )
+    prompts = prompts_of(arguments.prompts, arguments.prompts_file)
+    if prompts and model.takes != "caption":
+        raise VartkError("this model draws classes, not prompts; give --class, or leave --prompt out")
+    labels = prompts + class_labels(arguments.classes, model.classes)
+    if arguments.negative is not None:
+        settings = {**settings, "negative": arguments.negative}
+    draws = Draws(arguments.model, labels, arguments.count, arguments.seed, settings)
     with bars() as add_bar:
         made = task(model, draws, add_bar)
     text = f"{counted(made['count'], 'image')}: {arguments.out}\ngrid: {arguments.out / 'grid.png'}"

@@ -24,7 +24,7 @@ from .paste import pasted
 
 COMPOSITES = ("paste", "codes")
 
-NO_SETTINGS = ("seed", "watch", "refiner", "draft", "composite", "fit", "window")
+NO_SETTINGS = ("seed", "watch", "refiner", "draft", "negative", "composite", "fit", "window")
 """Arguments of the tasks and of `Model.sample` that are no settings of sampling."""
 
 

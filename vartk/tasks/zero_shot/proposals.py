@@ -15,7 +15,7 @@ from ...engine.model import Model
 from ...engine.samples import Samples
 from ...files import whole_folder
 from ...images import save_image
-from ..sample import Bar, save_record, save_sheet
+from ..sample import Bar, conditions, save_record, save_sheet
 
 SHEET = 512
 """The longest side of a picture in the sheet, in pixels."""
@@ -27,10 +27,10 @@ class Draws:
 
     Args:
         model: its name, for `samples.json`.
-        classes: taken in turn; empty for no class.
+        classes: or prompts, taken in turn; empty for no class.
         count: images; None for one a class, or one.
         seed: of the first image, the others counting up from it.
-        settings: nested keys of the sampling configuration.
+        settings: nested keys of the sampling configuration, and arguments of `Model.sample`.
     """
 
     model: str
@@ -39,10 +39,11 @@ class Draws:
     seed: int
     settings: Mapping[str, Any]
 
-    def labels(self, model: Model) -> list[int | None]:
-        """Return the class of each image by its index, None for no class."""
-        indices = model.parse(self.classes).tolist() if self.classes else [None]
-        return [indices[i % len(indices)] for i in range(self.count or len(indices))]
+    def labels(self, model: Model) -> tuple[list[Any], list[str | None]]:
+        """Return the class or the prompt of each image, and how it is called; None for no class."""
+        given, titles = conditions(model, self.classes) if self.classes else ([None], [None])
+        count = self.count or len(given)
+        return [given[i % len(given)] for i in range(count)], [titles[i % len(titles)] for i in range(count)]
 
 
 def propose(
@@ -66,7 +67,7 @@ def propose(
 
     Returns what `samples.json` holds.
     """
-    labels = draws.labels(model)
+    labels, titles = draws.labels(model)
     bar = add_bar(task["task"], len(labels))
     made = draw(
         labels,
@@ -74,8 +75,7 @@ def propose(
         watch=lambda done, state: bar.update(done, state.place),
         **draws.settings,
     )
-    classes = [None if label is None else model.classes[label] for label in labels]
-    names = names or [name or f"seed {seed}" for name, seed in zip(classes, made.seeds, strict=True)]
+    names = names or [title or f"seed {seed}" for title, seed in zip(titles, made.seeds, strict=True)]
     with whole_folder(folder) as aside:
         for index, image in enumerate(made.images):
             save_image(image, aside / f"{index:06d}.png")
@@ -90,8 +90,9 @@ def propose(
             "model": draws.model,
             "count": len(labels),
             "out": str(folder),
-            "classes": classes,
+            "classes": titles,
             "labels": labels,
+            "negative": draws.settings.get("negative"),
             "seeds": made.seeds,
             "sampling": plain(made.sampling),
         }

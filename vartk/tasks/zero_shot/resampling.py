@@ -16,7 +16,7 @@ from ...engine.data import to_tensor
 from ...engine.model import Model
 from ...files import refuse_existing
 from ...images import open_image
-from ..sample import Bar
+from ..sample import Bar, conditions
 from .pictures import read_picture
 from .proposals import Draws, propose
 
@@ -108,10 +108,10 @@ def interpolate(
 
 
 def _end(model: Model, text: str) -> Any:
-    """Return a picture [3, H, W] in [-1, 1] of the model's size, or the class of a name."""
+    """Return a picture [3, H, W] in [-1, 1] of the model's size, or a class or a prompt."""
     path = Path(text)
     if path.is_file():
         return to_tensor(fitted(open_image(path), grid(model.config.image_size)))
     if path.suffix:
         open_image(path)  # says that there is none
-    return model.parse([text]).tolist()[0]
+    return conditions(model, [text])[0][0]
