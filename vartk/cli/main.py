@@ -35,6 +35,7 @@ COMMANDS = {
     "eval": "measure a model against real images",
     "app": "open a page in the browser to sample, in-paint and inspect",
     "compare": "compare sampling settings: caches, precisions, guidance",
+    "study": "measure a claim about models: scaling, speed, ablation",
     "scaling": "fit power laws of loss to trainings, and extrapolate",
     "calibrate": "measure the parameters of a cache strategy on a model",
     "reconstruct": "encode and decode images",

@@ -1,0 +1,14 @@
+"""Studies: claims about models, measured by one command that goes on where it was stopped.
+
+- `study`: what a study is, and the built-in ones
+- `training`: trains its systems; those with equal tokenizers share one
+- `measures`: what is measured of a system, by name
+- `carrying`: carries a study out in a folder
+- `report`: its numbers as tables, a page and plots
+"""
+
+from .carrying import carry_out
+from .report import tables, write_study
+from .study import Study, System, built_in, read_study
+
+__all__ = ["Study", "System", "built_in", "carry_out", "read_study", "tables", "write_study"]

@@ -1,0 +1,117 @@
+"""Carries a study out in a folder: trains, measures, keeps each number, and goes on after a kill."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .. import __version__
+from ..engine.training import Reporter
+from ..files import refuse_existing, remove_partial, whole_file
+from ..scaling import fit_runs, read_runs
+from ..scaling.report import as_result
+from ..tasks.begun import require_same
+from ..tasks.sample import Bar
+from .measures import TRAINED, Context, distances, speed, validation
+from .study import Study, System
+from .training import Trained, Trainer
+
+BEGUN = "begun.json"
+
+
+def carry_out(
+    study: Study,
+    folder: Path,
+    *,
+    device: str,
+    add_bar: Callable[[str, int], Bar],
+    reporter: Callable[[Bar], Reporter],
+    note: Callable[[str], None],
+) -> dict[str, Any]:
+    """Train and measure every system of a study, and return the numbers, ready for JSON.
+
+    What a folder holds already is not done again.
+
+    Raises:
+        VartkError: the folder holds something else, or a study with other settings.
+    """
+    _begin(study, folder)
+    trainer = Trainer(study, folder, device=device, add_bar=add_bar, reporter=reporter)
+    context = Context(study, trainer, device, add_bar, note)
+    kept = _Kept(folder / "results")
+    rows: dict[str, dict[str, Any]] = {system.name: {} for system in study.systems}
+    trained: dict[str, Trained] = {}
+    if set(study.measures) & set(TRAINED):
+        for system in study.systems:
+            if not system.weights:
+                note(f"training {system.name}")
+                trained[system.name] = trainer.train(system)
+                rows[system.name]["commands"] = list(trained[system.name].commands)
+    for system in study.systems:
+        row, own = rows[system.name], trained.get(system.weights or system.name)
+        if own is not None and "validation" in study.measures:
+            row["validation"] = validation(own)
+        if own is not None and "distances" in study.measures:
+            found = kept.get(f"distances-{system.name}")
+            row["distances"] = found or kept.keep(f"distances-{system.name}", distances(context, system, own))
+    result: dict[str, Any] = {
+        "study": study.plain(),
+        "versions": {"vartk": __version__, "torch": str(torch.__version__)},
+        "threads": torch.get_num_threads(),
+        "systems": rows,
+    }
+    if "speed" in study.measures:
+        result["speed"] = _speeds(study, context, kept)
+    if "scaling" in study.measures:
+        term = None if study.irreducible == "fit" else float(study.irreducible)
+        runs = read_runs([each.run for each in trained.values()])
+        result["scaling"] = as_result(runs, term, fit_runs(runs, term))
+    return result
+
+
+def _speeds(study: Study, context: Context, kept: _Kept) -> list[dict[str, Any]]:
+    """Return the rows of all groups and batch sizes."""
+    groups: dict[str, list[System]] = {}
+    for system in study.systems:
+        groups.setdefault(system.group, []).append(system)
+    rows: list[dict[str, Any]] = []
+    for group, systems in groups.items():
+        for batch in systems[0].batches or study.batches:
+            name = f"speed-{group or 'all'}-{batch}"
+            found = kept.get(name) or kept.keep(name, speed(context, systems, batch))
+            rows += [{"group": group, **row} for row in found]
+    return rows
+
+
+class _Kept:
+    """Numbers that were measured, a file each."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def get(self, name: str) -> Any:
+        path = self._folder / f"{name}.json"
+        return json.loads(path.read_text()) if path.is_file() else None
+
+    def keep(self, name: str, value: Any) -> Any:
+        with whole_file(self._folder / f"{name}.json") as aside:
+            aside.write_text(json.dumps(value, indent=1))
+        return value
+
+
+def _begin(study: Study, folder: Path) -> None:
+    begun = json.loads(json.dumps(asdict(study)))
+    path = folder / BEGUN
+    if folder.is_dir():
+        remove_partial(folder)
+    if path.is_file():
+        require_same(json.loads(path.read_text()), begun, folder, "a study")
+        return
+    refuse_existing(folder)
+    with whole_file(path) as aside:
+        aside.write_text(json.dumps(begun, indent=1))
