@@ -1,8 +1,8 @@
 """Studies: claims about models, measured by one command that goes on where it was stopped.
 
-- `study`: what a study is, and the built-in ones
+- `study`: what a study is, what it can measure, and the built-in ones
 - `training`: trains its systems; those with equal tokenizers share one
-- `measures`: what is measured of a system, by name
+- `measures`: takes each measure
 - `carrying`: carries a study out in a folder
 - `report`: its numbers as tables, a page and plots
 """

@@ -17,8 +17,8 @@ from ..scaling import fit_runs, read_runs
 from ..scaling.report import as_result
 from ..tasks.begun import require_same
 from ..tasks.sample import Bar
-from .measures import TRAINED, Context, distances, speed, validation
-from .study import Study, System
+from .measures import Context, distances, speed, validation
+from .study import TRAINED, Study, System
 from .training import Trained, Trainer
 
 BEGUN = "begun.json"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
@@ -23,15 +23,6 @@ from ..scaling.runs import read_run
 from ..tasks.sample import Bar
 from .study import Study, System
 from .training import Trained, Trainer
-
-MEASURES: Mapping[str, str] = {
-    "validation": "validation loss and token error, parameters, compute and time of the training",
-    "distances": "FD and KID of samples",
-    "scaling": "power laws of all systems",
-    "speed": "images per second and time to the first image, with random weights",
-}
-TRAINED = ("validation", "distances", "scaling")
-"""The measures that look at a training."""
 
 PRECISION = "fp32"
 """Of the measure `speed` on a CPU."""

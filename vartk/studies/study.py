@@ -16,6 +16,16 @@ QUICK = "quick"
 """The key whose keys take the place of others with `--quick`."""
 
 
+MEASURES: Mapping[str, str] = {
+    "validation": "validation loss and token error, parameters, compute and time of the training",
+    "distances": "FD and KID of samples",
+    "scaling": "power laws of all systems",
+    "speed": "images per second and time to the first image, with random weights",
+}
+TRAINED = ("validation", "distances", "scaling")
+"""The measures that look at a training."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class System:
     """A model that a study looks at.
@@ -47,7 +57,7 @@ class Study:
         settings: `key=value` settings of every system; its own ones win.
         tokenizer: a model whose tokenizer all systems use; empty to train what they need.
         systems: at least one.
-        measures: names of measures (`measures.MEASURES`).
+        measures: names of measures (`MEASURES`).
         batches, repeats: of the measure `speed`.
         samples: of the measure `distances`.
         irreducible: of the measure `scaling`, as for `vartk scaling fit`: "fit" or a number.
@@ -129,8 +139,6 @@ def _known(path: Path, kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check(path: Path, study: Study) -> None:
-    from .measures import MEASURES
-
     names = [system.name for system in study.systems]
     if not names:
         raise VartkError(f"{path} has no systems; list at least one, with its name")
