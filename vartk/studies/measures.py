@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from statistics import median
@@ -16,13 +17,12 @@ from ..engine.device import as_device
 from ..engine.folder import load_model, new_model
 from ..engine.model import Model
 from ..engine.recipes import open_datasets
-from ..engine.training import Run
 from ..evaluation import Evaluation, Protocol
 from ..hub import fingerprints
 from ..scaling.runs import read_run
 from ..tasks.sample import Bar
 from .study import Study, System
-from .training import Trained, Trainer
+from .training import SECONDS, Trained, Trainer
 
 PRECISION = "fp32"
 """Of the measure `speed` on a CPU."""
@@ -44,9 +44,8 @@ class Context:
 
 
 def validation(trained: Trained) -> dict[str, Any]:
-    """Return the last validation of a training, what it cost, and how long it took on this machine."""
-    run, lines = read_run(trained.run), Run(trained.run).metrics()
-    speeds = [line["images_per_second"] for line in lines if line.get("images_per_second")]
+    """Return the last validation of a training and what it cost; its seconds, if it was not stopped."""
+    run, timed = read_run(trained.run), trained.run / SECONDS
     layers = load_layers(str(trained.run), plugins())
     stage = compose(EvalConfig, layers, plugins()).config.train.transformer
     return {
@@ -54,7 +53,7 @@ def validation(trained: Trained) -> dict[str, Any]:
         **asdict(run.validations[-1]),
         "images": stage.steps * stage.batch,
         "seed": stage.seed,
-        "seconds": stage.steps * stage.batch / median(speeds) if speeds else None,
+        "seconds": json.loads(timed.read_text()) if timed.is_file() else None,
     }
 
 

@@ -126,11 +126,13 @@ def _page(result: Mapping[str, Any]) -> str:
         (
             system["name"],
             system["config"] or study["config"],
-            " ".join([*study["settings"], *system["settings"]]),
+            " ".join(system["settings"]),
         )
         for system in study["systems"]
     ]
+    shared = " ".join(study["settings"]) or "none"
     parts.append(f"## Systems\n\n{markdown_table(('system', 'begins from', 'settings'), systems)}")
+    parts.append(f"Settings of every system: {shared}\n")
     parts += [f"## {table.title}\n\n{markdown_table(table.headings, table.rows)}" for table in tables(result)]
     if "speed" in result:
         device, threads = result["speed"][0]["device"], result["threads"]

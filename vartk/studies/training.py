@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,9 @@ from ..hub import find_model
 from ..tasks.both import split_bars
 from ..tasks.sample import Bar
 from .study import Study, System
+
+SECONDS = "seconds.json"
+"""In a run folder, how long its training took; not there if it was stopped in between."""
 
 DECIDES_TOKENIZER = ("image_size", "tokenizer", "quantizer", "dataset", "augment")
 """The keys that, with the scales and the first stage's settings, make two tokenizers the same."""
@@ -86,7 +90,7 @@ class Trainer:
         tokenizer, first = self._tokenizer(system)
         composed = self.composed(system, tokenizer_layer(tokenizer, plugins()))
         run = self.folder / "runs" / system.name
-        resume = run.exists()
+        resume, start = run.exists(), time.perf_counter()
         words = [system.config or self.study.config, *self.study.words(system), "--tokenizer", str(tokenizer)]
         if composed.config.generator.name != NO_GENERATOR:
             steps = composed.config.train.generator.steps
@@ -95,10 +99,12 @@ class Trainer:
             second = ["vartk", "train", "generator", *words]
         else:
             tokens = self._tokens(composed.config, tokenizer)
-            steps = composed.config.train.transformer.steps
+            steps, start = composed.config.train.transformer.steps, time.perf_counter()
             settings = self._settings(system.name, steps, resume=resume)
             train_transformer(composed, tokenizer, tokens, run, **settings)
             second = ["vartk", "train", "transformer", *words, "--tokens", str(tokens)]
+        if not resume:
+            (run / SECONDS).write_text(json.dumps(time.perf_counter() - start))
         return Trained(run, [*first, shlex.join([*second, "--out", str(run)])])
 
     def _tokenizer(self, system: System) -> tuple[Path, list[str]]:
