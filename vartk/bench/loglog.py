@@ -87,6 +87,8 @@ def ticks(low: float, high: float) -> list[float]:
 def _room(values: Sequence[float]) -> tuple[float, float]:
     """Return the ends of an axis, a little beyond the values."""
     low, high = (min(values), max(values)) if values else (1.0, 10.0)
+    if low == high:
+        return low / 2, high * 2
     margin = max(high / low, 1.02) ** 0.06
     return low / margin, high * margin
 
