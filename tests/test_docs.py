@@ -24,6 +24,7 @@ from vartk.config import (
     plain,
     with_preset,
 )
+from vartk.studies import read_study
 from vartk_registry import discover
 
 ROOT = Path(__file__).parents[1]
@@ -188,6 +189,10 @@ def test_the_table_of_keys_is_that_of_the_schema():
 
 
 @each(lambda page: blocks(page, "yaml"))
-def test_a_yaml_example_is_a_configuration(found, tmp_path):
+def test_a_yaml_example_is_a_configuration_or_a_study(found, tmp_path):
     (tmp_path / "example.yaml").write_text(found)
+    if "\nsystems:" in found:
+        for quick in (False, True):
+            read_study(str(tmp_path / "example.yaml"), quick=quick)
+        return
     compose(Config, load_layers(str(tmp_path / "example.yaml"), plugins()), plugins())
