@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -49,3 +50,26 @@ def test_processes_divide_the_samples_and_one_evaluates_them(model_folder, tmp_p
             assert np.array_equal(a["arr_0"], b["arr_0"])
     refused = run("eval", model_folder, "dataset=folder", f"dataset.path={photos}", launch=LAUNCH)
     assert "torchrun divides the samples of `vartk eval MODEL --reference R`" in refused.stderr
+
+
+@pytest.mark.slow
+def test_a_killed_evaluation_goes_on_without_a_changed_image(model_folder, tmp_path):
+    photos = tiny.images_folder(tmp_path / "photos")
+    words = ("eval", model_folder, "--reference", photos, "--count", 1400, "batch=10", "--json")
+    whole = json.loads(run(*words, "--samples", tmp_path / "whole").stdout)
+    command = [sys.executable, "-m", "vartk", *map(str, words), "--samples", str(tmp_path / "s")]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while len(list((tmp_path / "s").glob("*.npz"))) < 2:
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "s").glob("[0-9]*.npz")}
+    assert 2 <= len(kept) < 7
+    again = json.loads(run(*words, "--samples", tmp_path / "s").stdout)
+    assert again["numbers"] == whole["numbers"]
+    assert all(path.stat().st_mtime_ns == when for path, when in kept.items())
+    for path in (tmp_path / "whole").glob("*.npz"):
+        with np.load(path) as a, np.load(tmp_path / "s" / path.name) as b:
+            assert np.array_equal(a["arr_0"], b["arr_0"])
