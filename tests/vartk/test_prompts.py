@@ -164,3 +164,15 @@ def test_speed_can_be_measured_without_an_encoder(vartk, tmp_path):
     ran = vartk("bench", "sample", *words, "--batch", "1", "--precisions", "fp32", "--repeats", "1", "--json")
     assert ran.code == 0, ran.err
     assert {row["precision"] for row in json.loads(ran.out.splitlines()[-1])["rows"]} == {"plain", "fp32"}
+
+
+def test_caches_are_compared_on_prompts(vartk, folder, tmp_path):
+    out = tmp_path / "compared"
+    words = ("--cache", "full,fastvar", "--prompt", "a pear", "--prompt", "a red apple", "--count", 2)
+    ran = vartk("compare", folder, *words, "--out", out)
+    assert ran.code == 0, ran.err
+    assert json.loads((out / "compare.json").read_text())["labels"] == ["a pear", "a red apple"]
+    assert "a red apple" in (out / "compare.md").read_text()
+    ran = vartk("compare", folder, "--cache", "full,fastvar", "--out", tmp_path / "none")
+    assert ran.code == 2
+    assert "this model draws prompts; give one" in ran.err

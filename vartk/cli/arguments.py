@@ -67,7 +67,7 @@ def add_seed(parser: argparse.ArgumentParser, what: str) -> None:
 
 
 def add_prompts(parser: argparse.ArgumentParser) -> None:
-    """Add --prompt, --prompts and --negative-prompt."""
+    """Add --prompt and --prompts."""
     parser.add_argument(
         "--prompt",
         dest="prompts",
@@ -77,9 +77,6 @@ def add_prompts(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--prompts", dest="prompts_file", type=Path, metavar="FILE", help="a text file with a prompt a line"
-    )
-    parser.add_argument(
-        "--negative-prompt", dest="negative", metavar="TEXT", help="what the images are not to show"
     )
 
 

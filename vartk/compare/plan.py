@@ -27,7 +27,7 @@ from ..evaluation.real_images import (
     see_training,
 )
 from ..hub import find_model
-from ..tasks.sample import Bar
+from ..tasks.sample import Bar, conditions
 from .comparison import Comparison, versions
 from .files import Kept
 from .source import Source, is_configuration, split_words
@@ -99,7 +99,7 @@ class Plan:
         self.source = Source(options.model, options.device, tuple(of_model) if random else None)
         self.model = self.source.open()
         self.labels = labels_of(self.model.classes)
-        self.model.parse(self.labels or self.model.classes)
+        conditions(self.model, self.labels)
         shared = Layer("command line", settings)
         self.ways = parse_ways(self.model, shared, options.cache, options.ways, self.source.open_refiner)
         self.left_out = dict.fromkeys((SETS, PERCEPTUAL), RANDOM) if random else {}
@@ -185,8 +185,8 @@ class Plan:
         """Choose the conditions of the images, and look at real ones where sets are compared."""
         options, model = self.options, self.model
         if self.feature is None or SETS in self.left_out:
-            indices = model.parse(self.labels or model.classes).tolist()
-            kept.begin([indices[i % len(indices)] for i in range(options.count)], None)
+            chosen, _ = conditions(model, self.labels)
+            kept.begin([chosen[i % len(chosen)] for i in range(options.count)], None)
             return
         datasets = open_datasets(self.config, note, ["train"])
         require_images(datasets)
@@ -194,8 +194,8 @@ class Plan:
         images = Images(datasets["train"], grid(model.config.image_size))
         found = drawn(images.dataset, options.references, options.seed)
         batches = in_batches(found, model.config.sampling.batch, add_bar("training images", len(found)))
-        real, conditions = see_training(model, images, batches, self.feature.to(model.device), self.kinds)
-        kept.begin(drawn_conditions(conditions, options.count, options.seed), real)
+        real, seen = see_training(model, images, batches, self.feature.to(model.device), self.kinds)
+        kept.begin(drawn_conditions(seen, options.count, options.seed), real)
 
 
 def _refuse_data(options: Options, chosen: dict[str, Any]) -> None:

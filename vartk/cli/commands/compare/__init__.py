@@ -11,6 +11,7 @@ from ...arguments import (
     add_json,
     add_out,
     add_overrides,
+    add_prompts,
     examples,
     whole_number,
 )
@@ -62,6 +63,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add_data(parser)
     add_classes(parser, "by default as often as in the training images, or all classes")
+    add_prompts(parser)
     parser.add_argument(
         "--count", type=whole_number(1, 10**6), default=64, metavar="N", help="images per way (default: 64)"
     )

@@ -7,7 +7,7 @@ from dataclasses import fields
 from functools import partial
 
 from ... import terminal
-from ...arguments import class_labels
+from ...arguments import class_labels, prompts_of
 from .words import command
 
 
@@ -17,6 +17,8 @@ def run(arguments: argparse.Namespace) -> int:
     from ....compare import Kept, Options, Plan, notes, protocol, tables, write_comparison
     from ...progress import bars
 
+    prompts = prompts_of(arguments.prompts, arguments.prompts_file)
+    arguments.classes = [*prompts, *(arguments.classes or ())] or None
     options = Options(**{field.name: getattr(arguments, field.name) for field in fields(Options)})
     plan = Plan(options, partial(class_labels, arguments.classes))
     kept = Kept(arguments.out, plan.made_by())
