@@ -84,7 +84,7 @@ def read_run(folder: Path) -> ScalingRun:
     config = compose(Config, load_layers(str(folder), plugins()), plugins()).config
     with weightless():
         model = new_model(config, plugins())
-    last, flops = len(model.schedule.grids) - 1, 3 * count_forward(config)
+    last, flops = len(model.schedule.grids) - 1, 3 * count_forward(config, "transformer")
     return ScalingRun(
         str(folder),
         sum(parameter.numel() for parameter in model.modules()[1].transformer.parameters()),

@@ -52,6 +52,7 @@ def test_diff_shows_only_what_differs(vartk, here):
         ["sampling.sampler.top_k", "5"],
         ["sampling.sampler.top_p", "0.5"],
         ["sampling.sampler.temperature", "1.0"],
+        ["sampling.sampler.temperatures", "[]"],
     ]
     differ = last(vartk("config", "diff", "base.yaml", "mine.yaml", "--json").out)["differ"]
     assert differ["transformer.depth"] == [2, 9]
