@@ -80,6 +80,13 @@ def add_prompts(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_negative(parser: argparse.ArgumentParser) -> None:
+    """Add --negative-prompt."""
+    parser.add_argument(
+        "--negative-prompt", dest="negative", metavar="TEXT", help="what the images are not to show"
+    )
+
+
 def prompts_of(texts: Sequence[str] | None, file: Path | None) -> list[str]:
     """Return the prompts of all --prompt, then those of a file; lines that begin with # are none.
 

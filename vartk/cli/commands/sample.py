@@ -12,6 +12,7 @@ from ..arguments import (
     add_device,
     add_draws,
     add_json,
+    add_negative,
     add_out,
     add_overrides,
     add_prompts,
@@ -28,9 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_overrides(parser, "guidance.scale=3 sampler.top_k=100 cache=full attention=sdpa")
     add_classes(parser, "all classes by default")
     add_prompts(parser)
-    parser.add_argument(
-        "--negative-prompt", dest="negative", metavar="TEXT", help="what the images are not to show"
-    )
+    add_negative(parser)
     add_draws(parser, "one per class or prompt")
     parser.add_argument(
         "--refiner",

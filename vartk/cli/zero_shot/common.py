@@ -15,6 +15,7 @@ from ..arguments import (
     add_device,
     add_draws,
     add_json,
+    add_negative,
     add_out,
     add_overrides,
     add_prompts,
@@ -45,6 +46,7 @@ def add_drawing(
     add_overrides(parser, "guidance.scale=3 sampler.top_k=100 cache=full precision=bf16")
     add_classes(parser, classes)
     add_prompts(parser)
+    add_negative(parser)
     if steps is None:
         add_draws(parser, "one per class, or one")
     else:
