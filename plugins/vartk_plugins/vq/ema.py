@@ -38,10 +38,12 @@ class EMAVectorQuantizer(VectorQuantizer):
     def _learn(self, vectors_ND: torch.Tensor, codes_N: torch.Tensor) -> None:
         """Move the averages: with N_i the hits and e_i the entry, N_i e_i is the paper's m_i."""
         sums_VD, shares_V = self._shares(vectors_ND, codes_N)
-        if not sums_VD.isfinite().all():  # such a step is skipped, and averages would never recover
-            return
-        self.hits.lerp_(shares_V, 1 - self.decay)
+        finite = sums_VD.isfinite().all()  # else the step is skipped, and averages would never recover
+        self._keep_if(finite, self.hits, self.hits.lerp(shares_V, 1 - self.decay))
         news_VD = (1 - self.decay) * (sums_VD - shares_V[:, None] * self.codebook.weight)
-        self.codebook.weight += news_VD / self.hits[:, None].clamp_min(torch.finfo(torch.float32).tiny)
+        moved_VD = self.codebook.weight + news_VD / self.hits[:, None].clamp_min(
+            torch.finfo(torch.float32).tiny
+        )
+        self._keep_if(finite, self.codebook.weight, moved_VD)
         if self.restart_below:
-            self._restart(vectors_ND)
+            self._restart(vectors_ND, finite)

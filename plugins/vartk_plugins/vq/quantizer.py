@@ -81,14 +81,19 @@ class VectorQuantizer(nn.Module):
             return torch.cat([self._scores(part_ND).argmax(dim=-1) for part_ND in parts])
 
     def _learn(self, vectors_ND: torch.Tensor, codes_N: torch.Tensor) -> None:
-        """Take in the vectors and codes of a call in training."""
+        """Take in the vectors and codes of a call in training, without waiting for the device."""
         if not self.restart_below:
             return
         # for whether all is finite, one number of each vector is enough
         sums_V1, shares_V = self._shares(vectors_ND.sum(dim=-1, keepdim=True), codes_N)
-        if sums_V1.isfinite().all():  # else the step is skipped
-            self.hits.lerp_(shares_V, 1 - _HITS_KEPT)
-            self._restart(vectors_ND)
+        finite = sums_V1.isfinite().all()  # else the step is skipped
+        self._keep_if(finite, self.hits, self.hits.lerp(shares_V, 1 - _HITS_KEPT))
+        self._restart(vectors_ND, finite)
+
+    @staticmethod
+    def _keep_if(finite: torch.Tensor, kept: torch.Tensor, new: torch.Tensor) -> None:
+        """Write a new value into a tensor where `finite` is true."""
+        kept.copy_(new.where(finite, kept))
 
     def _shares(self, vectors_ND: torch.Tensor, codes_N: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the sum [V, D] and the number [V] of the vectors of each code, over that of all."""
@@ -99,19 +104,20 @@ class VectorQuantizer(nn.Module):
         totals /= totals[:, -1].sum()
         return totals[:, :-1], totals[:, -1]
 
-    def _restart(self, vectors_ND: torch.Tensor) -> None:
+    def _restart(self, vectors_ND: torch.Tensor, finite: torch.Tensor) -> None:
         """Put random vectors in the place of dead entries, each once, the least used entries first.
 
-        A new entry counts as one of average use, so that it has time to find vectors of its own.
+        A new entry counts as one of average use, so that it has time to find vectors of its own. Nothing is
+        replaced where the scalar `finite` is false.
         """
         mean = self.hits.mean()
-        dead = int((self.hits < self.restart_below * mean).sum())  # the same in every process
-        if not dead:
-            return
-        fresh = torch.randperm(len(vectors_ND), device=vectors_ND.device)[:dead]
-        replaced = self.hits.argsort(stable=True)[: len(fresh)]
-        self.codebook.weight[replaced] = vectors_ND[fresh]
-        self.hits[replaced] = mean
+        dead = (self.hits < self.restart_below * mean).sum() * finite  # the same in every process
+        fresh = torch.randperm(len(vectors_ND), device=vectors_ND.device)[: self.space.classes]
+        candidates = self.hits.argsort(stable=True)[: len(fresh)]
+        replaced = torch.arange(len(fresh), device=fresh.device) < dead
+        weight = self.codebook.weight
+        weight[candidates] = vectors_ND[fresh].where(replaced[:, None], weight[candidates])
+        self.hits[candidates] = mean.where(replaced, self.hits[candidates])
         if distributed.is_initialized():  # every process has drawn vectors of its own
             distributed.broadcast(self.codebook.weight, src=0)
             distributed.broadcast(self.hits, src=0)

@@ -5,6 +5,7 @@ import pytest
 import torch
 from tiny_tokenizer import SCHEDULE, build_tokenizer, smooth_images, train
 from torch import distributed
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from vartk_plugins.vq import quantizer as module
 from vartk_registry import ParamErrors, discover
@@ -138,24 +139,45 @@ def test_dead_entries_become_vectors_of_the_batch():
     assert quantizer.hits.tolist() == pytest.approx([0.0099, *[0.99 * 0.01 / 3 + 0.005] * 2])
 
 
-def test_nothing_is_drawn_or_sent_while_no_entry_is_dead(tmp_path, monkeypatch):
-    """With torch.distributed, in a world of one process; the averages need the counts and little more."""
+def test_the_averages_of_processes_need_the_counts_and_no_vectors(tmp_path, monkeypatch):
+    """With torch.distributed, in a world of one process."""
     quantizer = build("vq", torch.eye(3, 8).tolist(), restart_below=0.5).train()
-    vectors, before = quantizer.codebook.weight.detach().clone(), torch.get_rng_state()
-    sent = []
-    monkeypatch.setattr(distributed, "all_reduce", lambda tensor: sent.append(tensor.shape))
-    monkeypatch.setattr(distributed, "broadcast", lambda tensor, src: sent.append(tensor.shape))
+    summed, same = [], []
+    monkeypatch.setattr(distributed, "all_reduce", lambda tensor: summed.append(tensor.shape))
+    monkeypatch.setattr(distributed, "broadcast", lambda tensor, src: same.append(tensor.shape))
     store = distributed.FileStore(str(tmp_path / "store"), 1)
     distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
     try:
-        quantizer(vectors)
-        assert sent == [(3, 2)]
-        assert torch.equal(torch.get_rng_state(), before)
-        for _ in range(3):
-            quantizer(vectors[:1])
-        assert (3, 8) in sent
+        quantizer(quantizer.codebook.weight.detach().clone())
+        assert summed == [(3, 2)]
+        assert same == [(3, 8), (3,)]
     finally:
         distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("vq", {"restart_below": 0.03}),
+        ("vq-cosine", {"restart_below": 0.03}),
+        ("vq-ema", {}),
+        ("pq", {"restart_below": 0.03}),
+    ],
+)
+def test_a_step_of_training_does_not_wait_for_the_device(name, params):
+    """No operation reads a number from the device, or has a shape that depends on numbers there."""
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            assert function not in (aten._local_scalar_dense.default, aten.nonzero.default), function
+            return function(*args, **(kwargs or {}))
+
+    aten = torch.ops.aten
+    quantizer = REGISTRY.build("quantizer", name, {"classes": 32, **params}, dim=8).train()
+    vectors = torch.randn(2, 5, 8, requires_grad=True)
+    with Watch():
+        quantized = quantizer(vectors)
+        quantizer.loss(vectors, quantized.vectors).backward()
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
