@@ -149,7 +149,10 @@ def model_folder(tmp_path_factory):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_python_snippets_of_a_page_run(page, model_folder, tmp_path, monkeypatch):
-    """In one namespace, top to bottom; a model that they load is the one in the box, or else a tiny one."""
+    """In one namespace, top to bottom; a model that they load is the one in the box, or else a tiny one.
+
+    What the page exports of the model in the box is there.
+    """
     load = vartk.load
 
     def loaded(name, **settings):
@@ -157,6 +160,9 @@ def test_the_python_snippets_of_a_page_run(page, model_folder, tmp_path, monkeyp
 
     monkeypatch.setattr(vartk, "load", loaded)
     monkeypatch.chdir(tmp_path)
+    for line in commands(page):
+        if line[:3] == ["vartk", "export", "emoji64"]:
+            assert main(line[1:]) == 0
     namespace = {"__name__": "snippet", "__file__": str(tmp_path / "snippet.py")}
     for text in snippets(page):
         exec(compile(text, page.name, "exec"), namespace)

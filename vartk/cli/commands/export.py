@@ -16,7 +16,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         required=True,
         metavar="FORMAT",
         help="safetensors: one file with the configuration in its metadata; original: the files of the "
-        "original VAR; or an importer of a plugin that can write",
+        "original VAR; onnx-decoder: what turns codes into images, for other runtimes; or an importer of a "
+        "plugin that can write",
     )
     add_out(parser, "the new folder")
     add_json(parser)
@@ -24,6 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         parser,
         "vartk export runs/transformer --to safetensors --out one-file",
         "vartk export var-d16 --to original --out original",
+        "vartk export emoji64 --to onnx-decoder --out decoder",
     )
     parser.set_defaults(run=run)
 
