@@ -17,6 +17,7 @@ from vartk_registry.places import CACHE, cache_folder
 from .components import plugins
 
 if TYPE_CHECKING:
+    from .config import Config
     from .engine.generators.model import GeneratorModel
     from .engine.model import Model
 
@@ -105,6 +106,12 @@ def find_model(name: str | Path, revision: str | None = None) -> Path:
         f"no model {shortened(name)!r}: neither a folder nor a published name"
         f"{suggestion(str(name), published)}"
     )
+
+
+def start_of(config: Config) -> Path | None:
+    """Return the folder of the model that a transformer's training starts from; errors as `find_model`."""
+    name = config.train.transformer.start_from
+    return None if name is None else find_model(name)
 
 
 def local_model(name: str | Path) -> Path | None:

@@ -208,6 +208,11 @@ class TokenizerTraining(StageConfig):
 class TransformerTraining(StageConfig):
     """The second stage: cross-entropy over the tokens of all scales."""
 
+    start_from: str | None = param(
+        None,
+        "a trained model, by its folder or name, whose transformer the training starts from; weights that it "
+        "does not have are new; null starts from random weights",
+    )
     label_drop: float = param(0.1, "share of the conditions that the null condition replaces", low=0, high=1)
     label_smoothing: float = param(0.0, "label smoothing of the cross-entropy", low=0, high=1)
     self_correction: float = param(

@@ -22,7 +22,7 @@ from .folder import load_model, new_model, read_model_config
 from .generators.folder import new_generator
 from .model import Model
 from .tokens import load_tokens, token_classes, tokenize
-from .training import GeneratorStage, Judge, Reporter, TokenizerStage, TransformerStage, train
+from .training import GeneratorStage, Judge, Reporter, TokenizerStage, TransformerStage, start_from, train
 
 log = logging.getLogger(__name__)
 
@@ -66,8 +66,12 @@ def train_transformer(
     reporter: Reporter,
     device: str | torch.device,
     resume: bool = False,
+    start: Path | None = None,
 ) -> Path:
     """Run the second stage in the folder `out`, and return the model folder.
+
+    Args:
+        start: the folder of the trained model that the configuration names to start from (see `start_from`).
 
     Raises:
         VartkError: as `train`, or the tokenizer, its tokens and the configuration do not belong together.
@@ -81,6 +85,8 @@ def train_transformer(
         torch.manual_seed(config.train.transformer.seed)
         model = new_model(config, plugins())
         _give_tokenizer(model, tokenizer)
+        if start is not None and not resume:
+            start_from(model, start, plugins(), reporter.event)
         loaded = load_tokens(tokens, tokenizer, model.schedule)
         model.modules()[0].to(own)
         judge = _judge(config, model, reporter.event)

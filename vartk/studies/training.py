@@ -31,7 +31,7 @@ from ..engine.recipes import (
 )
 from ..engine.training import Reporter
 from ..engine.weightless import weightless
-from ..hub import find_model
+from ..hub import find_model, start_of
 from ..tasks.both import split_bars
 from ..tasks.sample import Bar
 from .study import Study, System
@@ -101,7 +101,14 @@ class Trainer:
             tokens = self._tokens(composed.config, tokenizer)
             steps, start = composed.config.train.transformer.steps, time.perf_counter()
             settings = self._settings(system.name, steps, resume=resume)
-            train_transformer(composed, tokenizer, tokens, run, **settings)
+            train_transformer(
+                composed,
+                tokenizer,
+                tokens,
+                run,
+                **settings,
+                start=None if resume else start_of(composed.config),
+            )
             second = ["vartk", "train", "transformer", *words, "--tokens", str(tokens)]
         if not resume:
             (run / SECONDS).write_text(json.dumps(time.perf_counter() - start))

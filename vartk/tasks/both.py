@@ -14,6 +14,7 @@ from ..engine.distributed import processes
 from ..engine.recipes import tokenize_dataset, tokenizer_layer, train_tokenizer, train_transformer
 from ..engine.training import Reporter
 from ..files import refuse_existing
+from ..hub import start_of
 from .sample import Bar
 
 
@@ -85,4 +86,5 @@ def train_both(
             reporter=reporter(add_bar("2/2 transformer", setting.config.train.transformer.steps)),
             device=own,
             resume=second in present,
+            start=None if second in present else start_of(setting.config),
         )

@@ -7,6 +7,7 @@ patches), C width; the 2 of a modulation are the scale and the shift of the head
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +19,7 @@ from vartk_registry.interfaces import CodeSpace, Grid, Schedule
 from .blocks import Block, adaptive_norm
 from .patches import pack, packed, packs, unpack
 from .positions import lay_out
+from .reading import TextBlock
 from .rope import turns_of
 
 
@@ -48,6 +50,7 @@ class VarNetwork(nn.Module):
         mlp_ratio: float,
         context: int | None,
         positions: str,
+        cross_attention: bool,
         shared_adaln: bool,
         l2_norm: bool,
         drop_path: float | None,
@@ -66,6 +69,7 @@ class VarNetwork(nn.Module):
         self.context = context
         self.trained = packed(schedule, patch)
         self.rope = positions == "rope2d"
+        self.reads = cross_attention
         self.space = space
         self.norm_eps = norm_eps
         last_drop = 0.1 * depth / 24 if drop_path is None else drop_path
@@ -75,8 +79,9 @@ class VarNetwork(nn.Module):
         self.embed = nn.Linear(channels, self.width)
         self.patch_embed = nn.Linear(patch**2 * channels, self.width) if patch > 1 else None
         self.shared_modulation = nn.Linear(self.width, 6 * self.width) if shared_adaln else None
+        block = partial(TextBlock, gated=True) if cross_attention else Block
         self.blocks = nn.ModuleList(
-            Block(
+            block(
                 self.width,
                 self.heads,
                 round(self.width * mlp_ratio),
@@ -120,7 +125,7 @@ class VarNetwork(nn.Module):
             )
 
     def block_condition(self, vector_BC: Tensor) -> Tensor:
-        """Return what each block's `modulate` takes, from the condition [B, C]."""
+        """Return what the `modulate` of each block takes, from the condition [B, C]."""
         if self.shared_modulation is None:
             return F.silu(vector_BC)
         return self.shared_modulation(F.silu(vector_BC)).unflatten(-1, (1, 6, -1))

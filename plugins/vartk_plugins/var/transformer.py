@@ -1,6 +1,6 @@
 """VAR's transformer: predicts the codes of every step from the steps before, scales or single tokens.
 
-Legend: B batch, C width.
+Legend: B batch, N tokens of a text, C width.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ from vartk_registry.interfaces import Condition
 from .init import initialise
 from .network import VarNetwork
 from .passes import ScaleTransformer
+from .reading import mask_of
 
 
 class VarTransformer(VarNetwork, ScaleTransformer):
     """The transformer of "Visual Autoregressive Modeling" (arXiv 2404.02905).
 
     The first step's tokens are the condition itself, which also modulates each block (AdaLN). With a
-    schedule in raster order it is the classic next-token model: the same weights under a causal mask.
+    schedule in raster order it is the classic next-token model: the same weights under a causal mask. With
+    `cross_attention` the blocks read the tokens of a text, too.
 
     Args:
         gain_init, checkpointing: fields of `VarConfig`.
@@ -34,21 +36,30 @@ class VarTransformer(VarNetwork, ScaleTransformer):
         places = self.start_position, self.position
         initialise(self, gain_init, places, (self.head, self.patch_head))
 
-    def conditioned(self, condition: Condition) -> tuple[Tensor, Tensor]:
-        """Return the condition's vector [B, C], and what `Block.prepare` takes; tokens are refused."""
-        vector_BC = _vector(condition)
-        return vector_BC, self.block_condition(vector_BC)
+    def conditioned(self, condition: Condition) -> tuple[Tensor, Any]:
+        """Return the condition's vector [B, C], and what the blocks' `prepare` takes.
+
+        Raises:
+            Unsupported: the condition has tokens and nothing reads them, or it lacks them.
+        """
+        vector_BC, tokens_BNC = condition.vector, condition.tokens
+        modulating = self.block_condition(vector_BC)
+        if not self.reads:
+            if tokens_BNC is not None:
+                raise Unsupported(
+                    "transformer 'var' is conditioned on one vector a sample, and the condition has a "
+                    "sequence of tokens, too; take transformer.cross_attention=true, which reads them, or "
+                    "conditioner.tokens=false"
+                )
+            return vector_BC, modulating
+        if tokens_BNC is None:
+            raise Unsupported(
+                "transformer 'var' with cross_attention=true reads the tokens of a text, and the condition "
+                "has none; take conditioner=text with tokens=true, or transformer.cross_attention=false"
+            )
+        return vector_BC, (modulating, tokens_BNC, mask_of(condition.lengths, tokens_BNC.shape[1]))
 
     def no_weight_decay(self) -> set[str]:
         """Return the weights, beside the 1-D ones, that the recipe does not decay (timm's hook)."""
         ends = ("position", "level.weight", "modulation_offset")
         return {name for name, _ in self.named_parameters() if name.endswith(ends)}
-
-
-def _vector(condition: Condition) -> Tensor:
-    if condition.tokens is not None:
-        raise Unsupported(
-            "transformer 'var' is conditioned on one vector a sample and has no place for a "
-            "sequence of tokens; take conditioner=class, or a transformer that reads tokens"
-        )
-    return condition.vector

@@ -286,9 +286,9 @@ def test_what_it_cannot_do_is_refused():
     model = tiny(schedule)
     inputs, condition = batch(schedule)
     text = Condition(condition.vector, tokens=torch.zeros(3, 5, 32))
-    with pytest.raises(Unsupported, match="no place for a sequence of tokens"):
+    with pytest.raises(Unsupported, match="has a sequence of tokens, too"):
         model(inputs, text, schedule, attend)
-    with pytest.raises(Unsupported, match="no place for a sequence of tokens"):
+    with pytest.raises(Unsupported, match="has a sequence of tokens, too"):
         model.begin(text, schedule, FULL, attend)
     with pytest.raises(VartkError, match="width=30 is no multiple of heads=4; take width=32"):
         build(schedule, width=30, heads=4)

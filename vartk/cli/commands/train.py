@@ -112,11 +112,12 @@ def run_transformer(arguments: argparse.Namespace) -> int:
     from ...engine.device import as_device
     from ...engine.distributed import processes
     from ...engine.recipes import train_transformer
-    from ...hub import find_model
+    from ...hub import find_model, start_of
     from ..progress import TrainingBar, bars
 
     tokenizer = find_model(arguments.tokenizer)
     composed = _composed(arguments, tokenizer)
+    start = None if arguments.resume else start_of(composed.config)
     with processes(as_device(arguments.device)) as (world, device):
         tokens = arguments.tokens
         if tokens is None:
@@ -136,6 +137,7 @@ def run_transformer(arguments: argparse.Namespace) -> int:
                 reporter=TrainingBar(add_bar("transformer", composed.config.train.transformer.steps)),
                 device=device,
                 resume=arguments.resume,
+                start=start,
             )
     return _done(arguments, model, f"vartk sample {model} --out DIR")
 

@@ -6,6 +6,7 @@ from .judge import Judge
 from .loop import train
 from .run import Run
 from .stage import Stage
+from .start import start_from
 from .tokenizer import TokenizerStage
 from .transformer import TransformerStage
 
@@ -17,5 +18,6 @@ __all__ = [
     "Stage",
     "TokenizerStage",
     "TransformerStage",
+    "start_from",
     "train",
 ]

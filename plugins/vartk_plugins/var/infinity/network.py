@@ -1,7 +1,7 @@
 """The weights of Infinity's transformer, and the way from inputs to its blocks and to logits of bits.
 
 Legend: B batch, n codes of some scales, m and M tokens of some and of all scales, p the side of a patch,
-N tokens of the text, C width; the 2 of a modulation are the scale and the shift of the head's norm.
+C width; the 2 of a modulation are the scale and the shift of the head's norm.
 """
 
 from __future__ import annotations
@@ -15,48 +15,14 @@ from torch import Tensor, nn
 from vartk_registry import VartkError, counted
 from vartk_registry.interfaces import CodeSpace, Grid, Schedule
 
-from ..blocks import Around, Block, adaptive_norm
+from ..blocks import adaptive_norm
 from ..patches import pack, packed, packs, unpack
+from ..reading import TextBlock
 from ..rope import turns_of
-from .text import CrossAttention, TextNorm, TextPooling, heads_of
+from .text import TextNorm, TextPooling
 
 HIDDEN = 256
 """The hidden width of the feed-forward layers is a multiple of this."""
-
-
-class TextBlock(Block):
-    """VAR's block with shared AdaLN, in which tokens read the text after they have attended to each other."""
-
-    def __init__(self, width: int, heads: int, hidden: int, *, drop_path: float, norm_eps: float) -> None:
-        super().__init__(
-            width,
-            heads,
-            hidden,
-            shared_adaln=True,
-            l2_norm=True,
-            drop_path=drop_path,
-            dropout=0.0,
-            norm_eps=norm_eps,
-        )
-        self.cross_norm = nn.LayerNorm(width, eps=norm_eps)
-        self.cross = CrossAttention(width, heads)
-
-    def prepare(self, condition: tuple[Tensor, Tensor, Tensor | None]) -> tuple[Tensor | None, ...]:
-        """Return the modulation, the text's keys and values, and its mask.
-
-        `condition` is the shared modulation [B, 1, 6, C], the text [B, N, C] and its mask [B, 1, 1, N].
-        """
-        shared_B16C, text_BNC, mask_B11N = condition
-        keys_values = heads_of(self.cross.kv(text_BNC), self.cross.heads)
-        return self.modulate(shared_B16C), *keys_values, mask_B11N
-
-    def read(self, x_BSC: Tensor, context: Sequence[Tensor | None], around: Around) -> Tensor:
-        """Return the tokens after they have read the text."""
-
-        def cross(x_BSC: Tensor) -> Tensor:
-            return self.cross(self.cross_norm(x_BSC), *context)
-
-        return x_BSC + around("cross_attention", x_BSC, cross)
 
 
 class InfinityNetwork(nn.Module):
@@ -118,7 +84,11 @@ class InfinityNetwork(nn.Module):
                 width,
                 heads,
                 hidden,
+                gated=False,
+                shared_adaln=True,
+                l2_norm=True,
                 drop_path=last_drop * layer / max(1, depth - 1),
+                dropout=0.0,
                 norm_eps=norm_eps,
             )
             for layer in range(depth)

@@ -1,6 +1,6 @@
-"""How Infinity reads a text: pooled to one vector, and by cross-attention in each block.
+"""How Infinity reads a text beside its blocks: normalised, and pooled to one vector.
 
-Legend: B batch, N tokens of the text, T their width, S tokens of the image, C width, H heads, D head dim.
+Legend: B batch, N tokens of the text, T their width, C width, H heads, D head dim.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vartk_registry import VartkError
+
+from ..reading import heads_of
 
 NARROW_ABOVE = 4096
 """Models that are wider than this pool with narrower heads."""
@@ -54,33 +56,3 @@ class TextPooling(nn.Module):
         q_BH1D = self.query[:, None].to(k_BHND.dtype).expand(len(text_BNT), -1, -1, -1)
         pooled_BH1D = F.scaled_dot_product_attention(q_BH1D, k_BHND, v_BHND, attn_mask=mask_B11N)
         return self.proj(pooled_BH1D.flatten(1))
-
-
-class CrossAttention(nn.Module):
-    """Attention of the image's tokens to those of the text, scaled by 1/sqrt(D)."""
-
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.q = nn.Linear(width, width)
-        self.kv = nn.Linear(width, 2 * width)
-        self.proj = nn.Linear(width, width)
-
-    def forward(self, x_BSC: Tensor, k_BHND: Tensor, v_BHND: Tensor, mask_B11N: Tensor | None) -> Tensor:
-        """Return the output [B, S, C] for keys and values of `heads_of`."""
-        q_BHSD = self.q(x_BSC).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-        out_BHSD = F.scaled_dot_product_attention(q_BHSD, k_BHND, v_BHND, attn_mask=mask_B11N)
-        return self.proj(out_BHSD.transpose(1, 2).flatten(2))
-
-
-def heads_of(kv_BN2C: Tensor, heads: int) -> tuple[Tensor, Tensor]:
-    """Return keys and values by head, [B, H, N, D] each."""
-    k_BHND, v_BHND = kv_BN2C.unflatten(-1, (2, heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
-    return k_BHND, v_BHND
-
-
-def mask_of(lengths_B: Tensor | None, count: int) -> Tensor | None:
-    """Return which of `count` tokens are of each text, [B, 1, 1, N]; None where all are."""
-    if lengths_B is None:
-        return None
-    return (torch.arange(count, device=lengths_B.device) < lengths_B[:, None])[:, None, None]

@@ -16,8 +16,8 @@ from vartk_registry.interfaces import Condition
 
 from ..init import initialise
 from ..passes import ScaleTransformer
+from ..reading import mask_of
 from .network import InfinityNetwork
-from .text import mask_of
 
 
 class InfinityTransformer(InfinityNetwork, ScaleTransformer):
