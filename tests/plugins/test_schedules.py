@@ -25,6 +25,36 @@ def test_the_256_px_schedule_is_the_papers():
     assert str(schedule("var-256", (16, 16))) == "1, 2, 3, 4, 5, 6, 8, 10, 13, 16"
 
 
+def test_a_published_schedule_takes_on_the_ratio_of_a_latent_of_its_area():
+    # each side by hand: 12 ** (log s / log 16) and 20 ** (log s / log 16) for s of 1, 2, 3, ...
+    assert str(schedule("var-256", (12, 20))) == "1, 2, 3, 3x4, 4x6, 5x7, 6x9, 8x12, 10x16, 12x20"
+    assert schedule("var-512", (20, 52)).latent == (20, 52)
+    assert len(schedule("var-1024", (48, 84))) == 14
+
+
+@pytest.mark.parametrize("latent", [(32, 32), (15, 15), (16, 24), (1, 16)])
+def test_a_published_schedule_stays_where_the_area_is_another(latent):
+    assert schedule("var-256", latent).latent == (16, 16)
+
+
+@pytest.mark.parametrize("latent", [(1, 1), (1, 16), (7, 5), (24, 32), (64, 64)])
+@pytest.mark.parametrize("grids", [[1, 2, 4], [1, 1, 1, 2, 4, 8, 16], [2, [3, 5]], [1]])
+def test_a_schedule_can_be_resized_for_any_latent(grids, latent):
+    made = Schedule.of(grids).resized(latent)
+    assert (len(made), made.latent) == (len(grids), latent)
+    check_schedule(lambda _: made, latent)
+
+
+def test_a_resized_schedule_keeps_even_sides_even():
+    """Patches of 2x2 codes must still tile them."""
+    assert str(Schedule.of([1, 1, 2, 4, 8, 16]).resized((32, 24))) == "1, 1, 2, 6x4, 14x10, 32x24"
+
+
+def test_a_reference_grid_grows_with_the_latent():
+    made = Schedule(((1, 1), (4, 4)), reference=(16, 16)).resized((4, 8))
+    assert (made.grids, made.reference) == (((1, 1), (4, 8)), (16, 32))
+
+
 def test_powers_of_four_halve_the_latent_rounding_up():
     assert schedule("powers-of-four", (8, 8)).sizes == (1, 4, 16, 64)
     assert str(schedule("powers-of-four", (8, 16))) == "1, 1x2, 2x4, 4x8, 8x16"

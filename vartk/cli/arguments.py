@@ -87,6 +87,27 @@ def add_negative(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_size(parser: argparse.ArgumentParser) -> None:
+    """Add --size."""
+    parser.add_argument(
+        "--size",
+        type=_size,
+        metavar="WxH",
+        help="width x height of the images in pixels, or the side of a square; the model's own by default. "
+        "size=[H,W] is the same",
+    )
+
+
+def _size(text: str) -> list[int]:
+    """Return the height and the width."""
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(side.isascii() and side.isdecimal() and int(side) for side in sides):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no size; give width x height in pixels, as in 96x64, or the side of a square"
+        )
+    return [int(sides[-1]), int(sides[0])]
+
+
 def prompts_of(texts: Sequence[str] | None, file: Path | None) -> list[str]:
     """Return the prompts of all --prompt, then those of a file; lines that begin with # are none.
 

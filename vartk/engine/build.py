@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 from torch import nn
 
 from vartk_registry import Registry, VartkError
-from vartk_registry.interfaces import Attend, Grid, Schedule, Tokenizer, Transformer
+from vartk_registry.interfaces import Attend, Grid, LimitedSchedules, Schedule, Tokenizer, Transformer
 
 from ..config import ModelConfig, Slot
 
@@ -24,14 +25,30 @@ def grid(image_size: Any, key: str = "image_size") -> Grid:
     raise VartkError(f"{key}={image_size!r} must be a side in pixels, or [height, width]")
 
 
-def build_schedule(slot: Slot, latent: Grid, registry: Registry) -> Schedule:
+def cell_of(size: Grid, latent: Grid) -> Grid:
+    """Return the height and width in pixels of a cell of the latent grid of an image size."""
+    return size[0] // latent[0], size[1] // latent[1]
+
+
+def build_schedule(
+    slot: Slot, latent: Grid, registry: Registry, *, cell: Grid | None = None, own: Schedule | None = None
+) -> Schedule:
     """Build a schedule for a latent grid.
+
+    Args:
+        cell: height and width of a cell of the latent in pixels, for the message of an error.
+        own: a schedule of another latent grid, which is resized where the component gives a fixed list.
 
     Raises:
         VartkError: it does not end at the latent grid.
     """
-    schedule: Schedule = registry.build("schedule", slot.name, slot.params)(latent)
+    factory = registry.build("schedule", slot.name, slot.params)
+    schedule: Schedule = factory(latent)
     if schedule.latent != latent:
+        if isinstance(factory, LimitedSchedules):
+            raise VartkError(_limited(slot.name, factory.latents(), latent, cell))
+        if own is not None:
+            return own.resized(latent)
         (h, w), (latent_h, latent_w) = schedule.latent, latent
         raise VartkError(
             f"schedule {slot.name!r} ends at {h}x{w}, but the tokenizer's latent grid at this image size is "
@@ -39,6 +56,23 @@ def build_schedule(slot: Slot, latent: Grid, registry: Registry) -> Schedule:
             f"ends at {latent_h}x{latent_w}, or another image_size"
         )
     return schedule
+
+
+def _limited(name: str, latents: Sequence[Grid], latent: Grid, cell: Grid | None) -> str:
+    """Return that a schedule has no scales for a latent grid, and for which near ones it has."""
+    h, w = latent
+
+    def distance(other: Grid) -> float:
+        tall, wide = other[0] / h, other[1] / w
+        return abs(math.log(tall * wide)) + 2 * abs(math.log(tall / wide))
+
+    cell_h, cell_w = cell or (1, 1)
+    near = [f"[{cell_h * a},{cell_w * b}]" for a, b in sorted(set(latents), key=distance)[:3]]
+    what = "a latent grid" if cell is None else "an image size"
+    return (
+        f"schedule {name!r} has no scales for {what} of [{cell_h * h},{cell_w * w}]; the nearest "
+        f"that it has, [height,width], are {', '.join(near)}"
+    )
 
 
 def schedule_slot(schedule: Schedule | Sequence[Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from vartk_registry import Plugins, VartkError, shown
 from ..config import NO_GENERATOR, Layer, ModelConfig, compose, model_part, read_yaml
 from ..files import load_tensors, save_tensors, whole_folder
 from .arguments import as_dtype, as_path
-from .build import build_predictor, build_schedule, build_tokenizer, grid
+from .build import build_predictor, build_schedule, build_tokenizer, cell_of, grid
 from .generators.folder import PIPELINE, TOKENIZER, load_generator, load_pipeline
 from .generators.model import GeneratorModel
 from .model import Model
@@ -29,8 +29,9 @@ CARD = "README.md"
 def new_model(config: ModelConfig, plugins: Plugins, *, predictor: bool = True) -> Model:
     """Build a model with fresh weights from a checked configuration."""
     tokenizer = build_tokenizer(config, plugins.registry)
-    latent = tokenizer.latent_grid(grid(config.image_size))
-    schedule = build_schedule(config.schedule, latent, plugins.registry)
+    size = grid(config.image_size)
+    latent = tokenizer.latent_grid(size)
+    schedule = build_schedule(config.schedule, latent, plugins.registry, cell=cell_of(size, latent))
     made = build_predictor(config, tokenizer, schedule, plugins.registry) if predictor else None
     return Model(config, tokenizer, schedule, made, plugins)
 

@@ -15,11 +15,11 @@ from torch import nn
 from vartk_registry import Plugins, VartkError, shown
 from vartk_registry.interfaces import CacheStrategy, Schedule, Tokenizer
 
-from ..config import OWN, Layer, ModelConfig, SamplingConfig, Slot, compose, nest, plain, with_preset
+from ..config import Layer, ModelConfig, SamplingConfig, Slot, compose, nest, plain, with_preset
 from .arguments import as_codes, as_images, as_labels, as_watcher, seeds_of
 from .asked import Asked, ask
 from .attention import build_attention
-from .build import Predictor, build_schedule, grid, schedule_slot
+from .build import Predictor, grid, schedule_slot
 from .cache import build_cache
 from .codes import by_scale, check_codes, latents, teacher_inputs
 from .collaborative import Handover, hand_over
@@ -35,6 +35,7 @@ from .recent import Recent, is_plain
 from .recording.recordings import recorded_settings
 from .samples import Samples
 from .scale import ScaleState
+from .sizes import report_size, schedule_for
 from .watching import watching
 from .zero_shot import ZeroShot
 
@@ -272,6 +273,7 @@ class Model(ZeroShot):
 
     def _parts(self, sampling: SamplingConfig) -> dict[str, Any]:
         registry = self.plugins.registry
+        report_size(self.config, sampling.size)
         return {
             "schedule": self.schedule_of(sampling.schedule, sampling.size),
             "guidance": registry.build("guidance", sampling.guidance.name, sampling.guidance.params),
@@ -369,12 +371,8 @@ class Model(ZeroShot):
         """Return the model's own schedule for None, or the one asked for, for its or another image size."""
         if schedule is not None and not isinstance(schedule, Slot):
             schedule = self.sampling(schedule=schedule).schedule
-        latent = self.schedule.latent if size is None else self.tokenizer.latent_grid(grid(size, "size"))
-        if schedule is None or schedule.name == OWN:
-            if latent == self.schedule.latent:
-                return self.schedule
-            schedule = self.config.schedule
-        return build_schedule(schedule, latent, self.plugins.registry)
+        own = self.config, self.tokenizer, self.schedule, self.plugins.registry
+        return schedule_for(*own, schedule, size)
 
     def _long_names(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Return dotted keys for the short names of `sample`."""

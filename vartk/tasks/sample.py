@@ -17,6 +17,7 @@ from ..config import plain
 from ..engine.generators.model import GeneratorModel, GeneratorState
 from ..engine.model import Model
 from ..engine.scale import ScaleState
+from ..engine.sizes import size_record
 from ..files import refuse_existing, whole_file
 from ..images import enlarged, labelled_grid, save_image, to_uint8
 from .writer import ImageWriter
@@ -66,6 +67,7 @@ def sample_to_folder(
     parts = {"refiner": refiner, "draft": draft, "negative": negative}
     given_parts = {name: part for name, part in parts.items() if part is not None}
     seeds = [seed + i for i in range(total)]
+    sizes = size_record(model.config, getattr(sampling, "size", None))
     shown: list[torch.Tensor] = []
     packed: np.ndarray | None = None
     unrecorded: set[str] = set()
@@ -97,6 +99,7 @@ def sample_to_folder(
             "labels": given,
             "negative": negative,
             "seeds": seeds,
+            **sizes,
             "sampling": plain(sampling),
             "unrecorded": sorted(unrecorded),
             "refiner": refiner and {"draft": draft, "sampling": plain(refiner.sampling(**settings))},

@@ -23,10 +23,26 @@ class Fixed:
         return self.schedule
 
 
+@dataclass(frozen=True, slots=True)
+class ByAspect:
+    """A published schedule of squares, resized for other ratios of a latent of about as many cells."""
+
+    square: Schedule
+
+    def __call__(self, latent: Grid) -> Schedule:
+        """Return the schedule; the published one for squares, and for a latent of another area."""
+        cells, published = latent[0] * latent[1], self.square.sizes[-1]
+        close = 1 / NEAR <= cells / published <= NEAR
+        return self.square.resized(latent) if close and latent[0] != latent[1] else self.square
+
+
+NEAR = 1.25
+"""How many times as many cells a latent may have, or as few, to be of about the area of a published one."""
+
 # arXiv 2404.02905; the 1024 px list was published without weights
-var_256 = partial(Fixed, Schedule.of((1, 2, 3, 4, 5, 6, 8, 10, 13, 16)))
-var_512 = partial(Fixed, Schedule.of((1, 2, 3, 4, 6, 9, 13, 18, 24, 32)))
-var_1024 = partial(Fixed, Schedule.of((1, 2, 3, 4, 5, 7, 9, 12, 16, 21, 27, 36, 48, 64)))
+var_256 = partial(ByAspect, Schedule.of((1, 2, 3, 4, 5, 6, 8, 10, 13, 16)))
+var_512 = partial(ByAspect, Schedule.of((1, 2, 3, 4, 6, 9, 13, 18, 24, 32)))
+var_1024 = partial(ByAspect, Schedule.of((1, 2, 3, 4, 5, 7, 9, 12, 16, 21, 27, 36, 48, 64)))
 
 
 def custom(grids: Sequence[Any], reference: Sequence[int] | None) -> Fixed:

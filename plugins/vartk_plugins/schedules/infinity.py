@@ -68,6 +68,13 @@ class Infinity:
 
         return Schedule(enlarged[: min(lengths, key=distance)], reference=enlarged[-1])
 
+    def latents(self) -> list[Grid]:
+        """Return the latent grids at which its schedules end."""
+        ratios = _RATIOS if self.ratio is None else [nearest_ratio(self.ratio)]
+        lengths = _SCALES.values() if self.pixels is None else [_SCALES[self.pixels]]
+        grids = [grids_of(ratio)[length - 1] for ratio in ratios for length in lengths]
+        return [(self.patch * h, self.patch * w) for h, w in grids]
+
 
 def _grid(text: str) -> Grid:
     h, _, w = text.partition("x")

@@ -23,9 +23,10 @@ def lay_out(
 ) -> Tensor:
     """Return the sum of start (first step alone), position and level of each token of `schedule`.
 
-    For a schedule other than `trained`, each scale takes the positions and the level of the trained
-    scale that is nearest in log area, the positions resized to its grid; where the first step has
-    another number of tokens, each starts at the mean of the learned ones. Without positions (RoPE) there
+    For a schedule other than `trained`, each scale takes the positions and the level of a trained scale,
+    the positions resized to its grid: of the same scale if there are as many, or else of the one that is
+    nearest in log area. Where the first step has another number of tokens, each starts at the mean of the
+    learned ones. Without positions (RoPE) there
     are levels alone.
 
     Returns:
@@ -40,11 +41,11 @@ def lay_out(
             f"transformer 'var' has learned to predict {ways[trained.raster]}, not {ways[schedule.raster]}; "
             "leave the schedule out, or train a model with it"
         )
-    if schedule == trained:
+    if schedule != trained and position_1LC is not None:
+        _report(trained, schedule)
+    if len(schedule.grids) == len(trained.grids):
         sources = list(range(len(trained.grids)))
     else:
-        if position_1LC is not None:
-            _report(trained, schedule)
         sources = [nearest_scale(trained.scales, grid) for grid in schedule.grids]
     parts = []
     for source, grid in zip(sources, schedule.grids, strict=True):

@@ -27,7 +27,7 @@ from .logger import Logger
 from .metric import Metric, MomentsMetric, SingleSetMetric
 from .quantizer import CodeSpace, Quantized, Quantizer
 from .sampler import Draw, Randomness, Sampler
-from .schedule import Grid, Schedule, ScheduleFactory
+from .schedule import Grid, LimitedSchedules, Schedule, ScheduleFactory
 from .tokenizer import LatentTokenizer, Tokenizer, TokenizerOutput
 from .transformer import GuidedSession, Session, Transformer
 
@@ -59,6 +59,7 @@ __all__ = [
     "Importer",
     "LatentTokenizer",
     "LayerGuidance",
+    "LimitedSchedules",
     "Logger",
     "MergingState",
     "Metric",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from math import log
 from typing import Protocol, runtime_checkable
 
 from ..errors import VartkError
@@ -92,6 +93,40 @@ class Schedule:
         """The scale that each token of the sequence belongs to."""
         return [scale for scale, (h, w) in enumerate(self.grids) for _ in range(h * w)]
 
+    def resized(self, latent: Grid) -> Schedule:
+        """Return as many scales for another latent grid, in the same steps or raster order.
+
+        A side s of a latent of side S becomes T ** (log s / log S) for side T, rounded. So a side of 1 stays
+        1, the grids take on the latent's ratio step by step, and if the latent has as many cells as before,
+        each scale has about as many as before, too. If all sides above 1 are even, as patches of 2x2 need
+        it, they stay even. The reference grid grows with the latent.
+        """
+        heights, widths = (
+            _resized([grid[axis] for grid in self.grids], side) for axis, side in enumerate(latent)
+        )
+        reference = None
+        if self.reference is not None:
+            h, w = (
+                max(1, round(side * new / old))
+                for side, new, old in zip(self.reference, latent, self.latent, strict=True)
+            )
+            reference = h, w
+        return Schedule(tuple(zip(heights, widths, strict=True)), reference, self.raster)
+
+
+def _resized(sides: list[int], last: int) -> list[int]:
+    """Return the sides of all scales along one axis, so that they end at `last`; see `Schedule.resized`."""
+    if sides[-1] == last:
+        return sides
+    even = all(side == 1 or side % 2 == 0 for side in sides)
+    made = [1]
+    for side in sides:
+        exponent = log(side) / log(sides[-1]) if sides[-1] > 1 else 0.0
+        step = 2 if even and side > 1 else 1
+        near = step * int(last**exponent / step + 0.5)
+        made.append(min(last, max(made[-1], near)))
+    return [*made[1:-1], last]
+
 
 @runtime_checkable
 class ScheduleFactory(Protocol):
@@ -103,4 +138,13 @@ class ScheduleFactory(Protocol):
         A fixed list may ignore `latent`; the caller checks that the schedule ends there. Raises
         `VartkError` where no schedule with these parameters fits.
         """
+        ...
+
+
+@runtime_checkable
+class LimitedSchedules(ScheduleFactory, Protocol):
+    """A schedule factory that ends at some grids alone, and whose schedules are not to be resized."""
+
+    def latents(self) -> Sequence[Grid]:
+        """Return the latent grids at which its schedules end."""
         ...

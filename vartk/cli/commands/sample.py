@@ -16,6 +16,7 @@ from ..arguments import (
     add_out,
     add_overrides,
     add_prompts,
+    add_size,
     class_labels,
     examples,
     prompts_of,
@@ -31,6 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_prompts(parser)
     add_negative(parser)
     add_draws(parser, "one per class or prompt")
+    add_size(parser)
     parser.add_argument(
         "--refiner",
         metavar="MODEL",
@@ -55,6 +57,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         parser,
         "vartk sample runs/transformer --out samples",
         "vartk sample runs/transformer guidance.scale=3 --class 2,5 --count 16 --seed 0 --out more",
+        "vartk sample emoji64 --size 96x64 --out wide",
         "vartk sample var-d30 --refiner var-d16 --draft 8 --class 207 --out golden",
     )
     parser.set_defaults(run=run)
@@ -71,6 +74,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     refuse_existing(arguments.out)
     settings = parse_overrides(arguments.overrides).values
+    if arguments.size is not None:
+        settings = {**settings, "size": arguments.size}
     model = load(arguments.model, device=arguments.device)
     refiner = arguments.refiner and load(arguments.refiner, device=arguments.device)
     prompts = prompts_of(arguments.prompts, arguments.prompts_file)
