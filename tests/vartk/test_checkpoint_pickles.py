@@ -41,11 +41,13 @@ def parts(value):
     return module, optimizer, {"other": Value(value)}
 
 
+@checkpoint.one_process_is_enough()
 def saved(folder, value=(1, "two", None)):
-    checkpoint.save(folder, 1, *parts(value), keep=1, world=World())
+    checkpoint.write(folder, checkpoint.take(1, *parts(value)), keep=1, world=World())
     return folder / "step-00000001"
 
 
+@checkpoint.one_process_is_enough()
 def resumed(folder):
     module, optimizer, others = parts(None)
     step = checkpoint.resume(folder, module, optimizer, others, pytest.fail, World())

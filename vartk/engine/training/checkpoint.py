@@ -8,8 +8,9 @@ import json
 import random
 import shutil
 import warnings
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,6 +19,7 @@ import torch.distributed.checkpoint as dcp
 from torch import nn
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
+from torch.utils._pytree import tree_map_only
 
 from vartk_registry import VartkError
 
@@ -26,6 +28,17 @@ from ..distributed import World
 from .unpickling import SafePlanner, SafeReader, load_plain
 
 CHECKSUMS = "sha256.json"
+
+
+@contextmanager
+def one_process_is_enough() -> Iterator[None]:
+    """Keep torch from a warning at each checkpoint of a run of one process.
+
+    It encloses a whole run, for the filters of warnings are not a thread's own.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "torch.distributed is disabled", UserWarning)
+        yield
 
 
 class Stateful(Protocol):
@@ -40,36 +53,59 @@ class Stateful(Protocol):
         ...
 
 
-def save(
-    folder: Path,
-    step: int,
-    module: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    others: Mapping[str, Stateful],
-    keep: int,
-    world: World,
-) -> None:
-    """Write the state after `step` steps as `folder`/step-N, then remove all but the last `keep`.
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a checkpoint holds.
 
-    All processes write their part into the one folder; the leading one puts it into its place.
+    Attributes:
+        state: of the module, its optimizer and the others, by name.
+        random: the states of the generators of random numbers.
+    """
+
+    step: int
+    state: dict[str, Any]
+    random: dict[str, Any]
+
+    def copied(self) -> Snapshot:
+        """Return a copy in the memory of the CPU, which training does not change."""
+        return Snapshot(self.step, copied(self.state), self.random)
+
+
+def take(
+    step: int, module: nn.Module, optimizer: torch.optim.Optimizer, others: Mapping[str, Stateful]
+) -> Snapshot:
+    """Return the state after `step` steps. It shares its tensors with the run.
 
     Args:
         others: what else is part of the state, by name.
+    """
+    return Snapshot(step, _state(step, module, optimizer, others), _random_state())
+
+
+def copied(state: Any) -> Any:
+    """Return nested dictionaries and lists with copies of their tensors in the memory of the CPU."""
+    return tree_map_only(torch.Tensor, lambda tensor: tensor.detach().to("cpu", copy=True), state)
+
+
+def write(folder: Path, snapshot: Snapshot, keep: int, world: World) -> None:
+    """Write a snapshot as `folder`/step-N, then remove all checkpoints but the last `keep`.
+
+    All processes write their part into the one folder; the leading one puts it into its place.
 
     Raises:
         VartkError: it could not be written; the older checkpoints are all still there.
     """
-    path = folder / f"step-{step:08d}"
+    path = folder / f"step-{snapshot.step:08d}"
     with whole_folder(path) if world.leads else nullcontext(path) as aside:
         aside = world.told(aside)
         try:
-            _with_all(dcp.save, _state(step, module, optimizer, others), world, checkpoint_id=aside)
+            dcp.save(snapshot.state, no_dist=world.size == 1, checkpoint_id=aside)
         except CheckpointException as error:
             if not world.leads:  # whose folder it is
                 raise VartkError(f"{path} could not be written: {_cause(error)}") from error
             raise OSError(_cause(error)) from error
         random_state = io.BytesIO()  # torch's own writing hides why it fails
-        torch.save(_random_state(), random_state)
+        torch.save(snapshot.random, random_state)
         (aside / _random_file(world)).write_bytes(random_state.getvalue())
         world.wait()
         if world.leads:
@@ -109,7 +145,7 @@ def resume(
     state = _state(0, module, optimizer, others)
     try:
         reader, planner = SafeReader(newest), SafePlanner(newest)
-        _with_all(dcp.load, state, world, storage_reader=reader, planner=planner)
+        dcp.load(state, no_dist=world.size == 1, storage_reader=reader, planner=planner)
     except CheckpointException as error:
         if unsafe := [each for each, _ in error.failures.values() if isinstance(each, VartkError)]:
             raise unsafe[0] from error
@@ -167,13 +203,6 @@ def _restore_random(state: dict[str, Any]) -> None:
     random.setstate(state["python"])
     if "cuda" in state:
         torch.cuda.set_rng_state(state["cuda"])
-
-
-def _with_all(function: Callable[..., Any], state: dict[str, Any], world: World, **where: Any) -> None:
-    """Save or load with all processes; without torch's warning where this is the only one."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "torch.distributed is disabled", UserWarning)
-        function(state, no_dist=world.size == 1, **where)
 
 
 def _checksums(folder: Path) -> dict[str, str]:

@@ -83,6 +83,7 @@ class Journal:
             broken = f"the loss is {values['loss']:g} and its gradient {values['grad_norm']:g}"
             self.reporter.event(f"step {outcome.step} is skipped: {broken}")
             if skips.in_a_row >= self.stage.train.max_skipped:
+                self.trainer.writer.wait()  # for the checkpoint that the message names
                 raise VartkError(_given_up(self.stage, self.run, outcome.step, skips.in_a_row, broken))
 
 

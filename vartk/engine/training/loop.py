@@ -10,6 +10,7 @@ import torch
 
 from ...config import Composed, Config
 from ..distributed import ALONE, World
+from .checkpoint import one_process_is_enough
 from .interrupt import stop_requests
 from .journal import Journal, Reporter
 from .judge import Best
@@ -19,6 +20,7 @@ from .stage import Stage
 from .trainer import Trainer
 
 
+@one_process_is_enough()
 def train(
     stage: Stage,
     composed: Composed[Config],
@@ -67,7 +69,7 @@ def train(
     log_to = (
         open_logger(stage, composed.config, folder, start, reporter.event) if world.leads else nullcontext()
     )
-    with log_to as run.logger, stop_requests() as stop:
+    with log_to as run.logger, stop_requests() as stop, trainer.writer:
         journal = Journal(stage, trainer, run, reporter)
         for step, batch in enumerate(stage.batches(start, device, world), start + 1):
             last = step == config.steps
@@ -92,7 +94,9 @@ def train(
             if (unsaved and not trainer.skips.in_a_row) or last or stop:
                 trainer.save(step, run)
                 unsaved = False
+            trainer.writer.check()
             if stop:
+                trainer.writer.wait()
                 reporter.event(f"stopped after step {step}, which is saved; --resume goes on")
                 stop.obey()
     return run.model

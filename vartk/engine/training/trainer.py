@@ -23,6 +23,7 @@ from .optim import build_optimizer, make_state, set_rates, step_if
 from .outcome import Outcome
 from .run import Run
 from .stage import Stage
+from .writer import Writer
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -57,6 +58,7 @@ class Trainer:
     Attributes:
         shown: the module whose weights are evaluated and saved: the average where there is one.
         compiled: whether torch.compile compiles the forward and backward pass.
+        writer: writes checkpoints while training goes on.
 
     Raises:
         VartkError: the batch cannot be split as `accumulate` and the processes need it; fp16 with fsdp.
@@ -84,6 +86,7 @@ class Trainer:
         make_state(self.module, self.optimizer)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.config.precision == "fp16")
         self.skips = Skips()
+        self.writer = Writer()
         self.opponent = stage.opponent
         if self.opponent is not None:
             self.opponent.prepare(device, world)
@@ -139,10 +142,23 @@ class Trainer:
         )
 
     def save(self, step: int, run: Run) -> None:
-        """Write a checkpoint and the model folder."""
-        others, keep = self._others(), self.config.keep
-        checkpoint.save(run.checkpoints, step, self.module, self.optimizer, others, keep, self.world)
-        self.export(run.model)
+        """Write a checkpoint and the model folder.
+
+        A single process goes on with a copy of both, which `writer` writes.
+        """
+        keep = self.config.keep
+        snapshot = checkpoint.take(step, self.module, self.optimizer, self._others())
+        if self.world.size > 1:  # which take turns in writing, and wait for each other
+            checkpoint.write(run.checkpoints, snapshot, keep, self.world)
+            self.export(run.model)
+            return
+        snapshot, weights = snapshot.copied(), checkpoint.copied(self.shown.state_dict())
+
+        def write() -> None:
+            checkpoint.write(run.checkpoints, snapshot, keep, self.world)
+            self.stage.export(weights, run.model)
+
+        self.writer.start(write)
 
     def export(self, folder: Path) -> None:
         """Write a model folder, and return in every process when it is there."""
