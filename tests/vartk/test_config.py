@@ -29,6 +29,16 @@ def test_nothing_given_is_the_defaults():
     assert made.config.sampling.sampler.params == {"top_k": 900, "top_p": 0.96, **own}
 
 
+def test_a_key_has_one_value_by_either_spelling():
+    made = composed(
+        {"train": {"transformer": {"start_from": "first"}}}, {"train": {"transformer": {"from": "emoji64"}}}
+    )
+    assert made.config.train.transformer.start_from == "emoji64"
+    assert made.sources["train.transformer.start_from"] == "layer 1"
+    (problem,) = problems({"train": {"tokenizer": {"from": "emoji64"}}})
+    assert "unknown key 'train.tokenizer.from'" in problem
+
+
 def test_later_layers_win_key_by_key():
     made = composed(
         {"image_size": 64, "train": {"tokenizer": {"lr": 1e-3, "batch": 8}}},

@@ -13,7 +13,7 @@ from vartk_registry import ParamErrors, Plugins, UnknownName, VartkError, shown
 from vartk_registry.params import merge_params
 
 from .calibration import CALIBRATION, checked, fill_in
-from .schema import CHAIN, ModelConfig, Slot
+from .schema import ALIASES, CHAIN, ModelConfig, Slot
 
 T = TypeVar("T")
 DEFAULT = "default"
@@ -121,7 +121,8 @@ def _merge(
 ) -> None:
     types = _types(schema)
     entries = {entry.name: entry for entry in dataclasses.fields(schema)}
-    for key, value in values.items():
+    for given, value in values.items():
+        key = ALIASES.get(f"{path}{given}", given)
         here = f"{path}{key}"
         if key not in types:
             problems.append(f"{source}: unknown key {here!r}{_nearest(here, root)}")

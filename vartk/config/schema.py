@@ -28,6 +28,9 @@ NO_GENERATOR = "none"
 NO_LOGGER = "none"
 """The "logger" that stands for the run folder's own files alone."""
 
+ALIASES = {"train.transformer.from": "start_from"}
+"""Other spellings of keys, and the last part of the key: `from` is a word of Python, which names no field."""
+
 
 @dataclass(kw_only=True, slots=True)
 class Slot:
