@@ -65,6 +65,21 @@ def text_of(row: Mapping[str, Any], *columns: str) -> str:
     return ""
 
 
+def captions_of(row: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """Return the caption of a row of metadata, and its other captions: `captions`, or `caption` or `text`.
+
+    Raises:
+        ValueError: they are no text, or no list of texts.
+    """
+    given = row.get("captions")
+    if given is None or isinstance(given, str):
+        return text_of(row, "captions", "caption", "text").strip(), ()
+    if not isinstance(given, list) or not all(isinstance(each, str) for each in given):
+        raise ValueError(f"captions must be a list of texts, not {given!r}")
+    first, *others = [each.strip() for each in given if each.strip()] or [""]
+    return first, tuple(others)
+
+
 class SkipsDamaged(ABC):
     """A dataset in which the next readable image of the split takes the place of a damaged one.
 

@@ -68,6 +68,24 @@ def test_classes_by_group_style_or_both(classes, number, name):
     assert red > 2 * max(green, blue)
 
 
+def test_an_emoji_has_captions_of_its_name_keywords_and_style():
+    captions = [record["caption"] for record in records("train")]
+    apple = build()[captions.index("flat drawing of red apple")]
+    plain, long = apple.others
+    assert plain == "a red apple, flat style"
+    assert long.startswith("red apple, fruit, ")
+    assert long.endswith(", flat style")
+
+
+def test_combinations_are_parted_so_that_every_emoji_stays_in_other_styles():
+    seen, unseen = (build(combinations=part) for part in ("seen", "unseen"))
+    assert len(seen) + len(unseen) == 7332
+    assert 150 < len(unseen) < 250
+    plain = {seen[i].others[0].rpartition(", ")[0] for i in range(len(seen))}
+    assert {unseen[i].others[0].rpartition(", ")[0] for i in range(len(unseen))} <= plain
+    assert len(build("validation", combinations="seen")) == 728
+
+
 def test_groups_and_styles_restrict_images_and_classes_in_one_order():
     dataset = build(groups=["flags", "food"], styles=["noto-blob", "noto"])
     assert dataset.classes == ["food-noto", "food-noto-blob", "flags-noto", "flags-noto-blob"]

@@ -109,6 +109,22 @@ def test_a_prompt_is_encoded_once(folders, monkeypatch):
     assert torch.equal(first.tokens[[2, 0]], again.tokens)
 
 
+def test_a_learned_vector_starts_from_given_ones(folders):
+    conditioner = own(folders, "t5", width=24, vector="learned")
+    texts = ["a red apple", "a green apple", "the pear", "green pear", "a red pear"]
+    wanted, null = torch.randn(5, 24, generator=torch.Generator().manual_seed(0)), torch.arange(24.0)
+    told = conditioner.imitate(texts, wanted, null)
+    found = conditioner(conditioner.parse(texts)).vector
+    # five vectors on 16 features: the fit explains nearly all of them
+    explained = 1 - (found - wanted).square().sum() / (wanted - wanted.mean(0)).square().sum()
+    assert explained > 0.95
+    assert f"the vectors of 5 texts fitted to it, which explains {explained:.1%} of" in told
+    batch = conditioner.parse(["", *texts[:1]])
+    dropped = conditioner(conditioner.drop(batch, torch.tensor([False, True])))
+    assert torch.equal(dropped.vector, null.expand(2, -1))
+    assert "conditioner.vector=learned can be" in own(folders, "t5").imitate(texts, wanted, null)
+
+
 @pytest.mark.parametrize("family", ["t5", "clip"])
 def test_it_keeps_the_contract(folders, family):
     check_conditioner(own(folders, family, length=12), [SHORT, LONG, ""])

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from vartk_registry import Plugins, VartkError, counted
-from vartk_registry.interfaces import ImageDataset
+from vartk_registry.interfaces import EncodingConditioner, ImageDataset
 
 from ..components import plugins
 from ..config import NO_GENERATOR, Composed, Config, Layer, model_part, plain
@@ -23,6 +24,7 @@ from .generators.folder import new_generator
 from .model import Model
 from .tokens import load_tokens, token_classes, tokenize
 from .training import GeneratorStage, Judge, Reporter, TokenizerStage, TransformerStage, start_from, train
+from .weightless import weightless
 
 log = logging.getLogger(__name__)
 
@@ -85,9 +87,9 @@ def train_transformer(
         torch.manual_seed(config.train.transformer.seed)
         model = new_model(config, plugins())
         _give_tokenizer(model, tokenizer)
+        loaded = load_tokens(tokens, tokenizer, model.schedule, model.predictor.conditioner)
         if start is not None and not resume:
-            start_from(model, start, plugins(), reporter.event)
-        loaded = load_tokens(tokens, tokenizer, model.schedule)
+            start_from(model, start, plugins(), reporter.event, loaded["train"])
         model.modules()[0].to(own)
         judge = _judge(config, model, reporter.event)
         stage = TransformerStage(config, model, loaded, plugins().registry, judge)
@@ -139,15 +141,18 @@ def tokenize_dataset(
     _agree(config, tokenizer)
     model = new_model(config, plugins(), predictor=False)
     _give_tokenizer(model, tokenizer)
+    datasets = open_datasets(config, event)
+    named = replace(config, classes=config.classes or datasets["train"].classes)
     with processes(as_device(device)) as (world, own):
         tokenize(
             tokenizer,
             model.to(own),
-            open_datasets(config, event),
+            datasets,
             folder,
             augment=config.augment,
             views=config.train.transformer.views,
             seed=config.train.transformer.seed,
+            conditioner=_encoding_conditioner(named),
             progress=progress,
             world=world,
         )
@@ -189,6 +194,14 @@ def _agree(config: Config, tokenizer: Path) -> None:
     differ = [f"{key} is {ours[key]} and not {its[key]}" for key in SHARED if ours[key] != its[key]]
     if differ:
         raise VartkError(f"the configuration is not that of the tokenizer {tokenizer}: {'; '.join(differ)}")
+
+
+def _encoding_conditioner(config: Config) -> EncodingConditioner | None:
+    """Return the conditioner, without weights, if it has a frozen encoder."""
+    with weightless():
+        predictor = new_model(config, plugins()).predictor
+    conditioner = predictor and predictor.conditioner
+    return conditioner if isinstance(conditioner, EncodingConditioner) else None
 
 
 def _give_tokenizer(model: Model, folder: Path) -> None:

@@ -5,21 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from vartk_registry import VartkError
-from vartk_registry.interfaces import ImageDataset, Schedule
+from vartk_registry.interfaces import EncodingConditioner, ImageDataset, Schedule
 
 from ..config import AugmentConfig
 from ..files import load_tensors, save_tensors, whole_folder
 from .build import grid
 from .data import Images, View
 from .distributed import ALONE, World
+from .features import read_features, write_features
 from .folder import fingerprint
 from .model import Model
 
@@ -34,11 +36,13 @@ class Tokens:
     Attributes:
         codes: [M, L, *shape], compact integers; M is images times views, a view after the other.
         labels: [M] int64. captions: M strings.
+        others: M sequences of more captions; empty if no image has any.
     """
 
     codes: torch.Tensor
     labels: torch.Tensor
     captions: list[str]
+    others: list[list[str]] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -54,6 +58,7 @@ def tokenize(
     views: int,
     seed: int,
     batch: int = 32,
+    conditioner: EncodingConditioner | None = None,
     progress: Callable[[str, int, int], None] = lambda split, done, total: None,
     world: World = ALONE,
 ) -> None:
@@ -62,13 +67,15 @@ def tokenize(
     Args:
         tokenizer: the model folder that `model` was read from; its fingerprint is kept with the codes.
         views: augmented views of each training image; validation images have one, not augmented.
-        progress: called with the split, the views done and their number.
+        conditioner: whose features of the captions are kept with the codes.
+        progress: called with the split, the views done and their number; at last with "captions".
         world: the processes that share the work; every one of them calls this, and the first one writes.
 
     Raises:
         VartkError: `folder` exists, or cannot be written.
     """
     size = grid(model.config.image_size)
+    texts: list[str] = []
     with whole_folder(folder) if world.leads else nullcontext() as aside:
         for split in SPLITS:
             training = split == "train"
@@ -77,7 +84,8 @@ def tokenize(
             made = _encode(model, images, turns, batch, partial(progress, split), world)
             if aside is not None:
                 save_tensors({"codes": made.codes, "labels": made.labels}, aside / f"{split}.safetensors")
-                (aside / f"{split}.captions.json").write_text(json.dumps(made.captions))
+                (aside / f"{split}.captions.json").write_text(json.dumps(_joined(made)))
+                texts += [*made.captions, *chain(*made.others)]
         if aside is not None:
             info = {
                 "tokenizer": fingerprint(tokenizer),
@@ -86,16 +94,20 @@ def tokenize(
                 "views": views,
                 "skipped": {split: datasets[split].skipped for split in SPLITS},
             }
+            if conditioner is not None:
+                info["encoder"] = write_features(aside, conditioner, texts, model.device, progress)
             (aside / INFO).write_text(json.dumps(info, indent=1))
     world.wait()  # until the folder is there
 
 
-def load_tokens(folder: Path, tokenizer: Path, schedule: Schedule) -> dict[str, Tokens]:
-    """Read the codes of both splits.
+def load_tokens(
+    folder: Path, tokenizer: Path, schedule: Schedule, conditioner: Any = None
+) -> dict[str, Tokens]:
+    """Read the codes of both splits; a conditioner with an encoder remembers the features of their captions.
 
     Raises:
-        VartkError: files are missing or damaged, or the codes were made by another tokenizer or for
-            another schedule.
+        VartkError: files are missing or damaged; the codes were made by another tokenizer or for another
+            schedule, or the features by another encoder.
     """
     info = _read_json(folder / INFO)
     made = Schedule.of(info["schedule"])
@@ -110,7 +122,9 @@ def load_tokens(folder: Path, tokenizer: Path, schedule: Schedule) -> dict[str, 
     for split in SPLITS:
         tensors = load_tensors(folder / f"{split}.safetensors")
         captions = _read_json(folder / f"{split}.captions.json")
-        loaded[split] = Tokens(tensors["codes"], tensors["labels"], captions)
+        loaded[split] = Tokens(tensors["codes"], tensors["labels"], *_parted(captions))
+    if "encoder" in info and isinstance(conditioner, EncodingConditioner):
+        read_features(folder, info["encoder"], conditioner)
     return loaded
 
 
@@ -153,20 +167,35 @@ def _encode(
         codes[start:stop] = torch.cat([share for share, _ in shares])
         examples += [example for _, share in shares for example in share]
         progress(stop, len(views))
-    labels = torch.tensor([label for label, _ in examples], dtype=torch.int64)
-    return Tokens(codes, labels, [caption for _, caption in examples])
+    labels = torch.tensor([label for label, *_ in examples], dtype=torch.int64)
+    others = [list(more) for _, _, more in examples]
+    return Tokens(codes, labels, [caption for _, caption, _ in examples], others if any(others) else [])
 
 
 def _encode_batch(
     model: Model, images: Images, views: Sequence[View]
-) -> tuple[torch.Tensor, list[tuple[int, str]]]:
-    """Return codes [B, L, *shape] on the CPU, and labels with captions."""
+) -> tuple[torch.Tensor, list[tuple[int, str, tuple[str, ...]]]]:
+    """Return codes [B, L, *shape] on the CPU, and labels with captions and more captions."""
     if not views:  # the last batches are not enough for all processes
         return torch.empty(0, model.schedule.total, *model.tokenizer.space.shape), []
     read = [images.dataset[index] for _, index in views]
     pixels = torch.stack([images.prepared(*seen) for seen in zip(read, views, strict=True)])
     codes = torch.cat(model.encode(pixels), dim=1).cpu()
-    return codes, [(example.label, example.caption) for example in read]
+    return codes, [(example.label, example.caption, example.others) for example in read]
+
+
+def _joined(made: Tokens) -> list[Any]:
+    """Return captions as a file has them: a string an image, or a list of strings where there are more."""
+    if not made.others:
+        return made.captions
+    return [[one, *more] if more else one for one, more in zip(made.captions, made.others, strict=True)]
+
+
+def _parted(captions: list[Any]) -> tuple[list[str], list[list[str]]]:
+    """Undo `_joined`."""
+    lists = [entry if isinstance(entry, list) else [entry] for entry in captions]
+    others = [more for _, *more in lists]
+    return [one for one, *_ in lists], others if any(others) else []
 
 
 def _compact(classes: int) -> torch.dtype:

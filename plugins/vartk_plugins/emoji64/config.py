@@ -21,6 +21,13 @@ class Emoji64Config:
         "groups to use, from smileys, people, animals, food, travel, activities, objects, symbols, "
         "flags; empty uses all",
     )
+    combinations: str = param(
+        "all",
+        "pictures of the training split: all; seen leaves out one style of about every eighth emoji, whose "
+        "other styles stay; unseen has what seen leaves out, to test a model of texts on new combinations of "
+        "emoji and style",
+        choices=("all", "seen", "unseen"),
+    )
     styles: list[str] = param(
         [],
         "styles to use, from fluent-3d, fluent-color, fluent-flat, noto, noto-blob; empty uses all",

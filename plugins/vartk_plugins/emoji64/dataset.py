@@ -11,6 +11,8 @@ from vartk_registry import UnknownName, VartkError
 from vartk_registry.interfaces import Example
 
 from .archive import GROUPS, STYLES, image_bytes, records
+from .captions import captions_of
+from .combinations import is_unseen
 
 
 class Emoji64:
@@ -18,11 +20,13 @@ class Emoji64:
 
     An emoji of the validation split appears in the training split in no style. The classes keep
     one order, by group and then by style, whatever the order of `groups` and `styles`. Captions
-    name the style and the emoji: "3d render of red apple".
+    name the style and the emoji: "3d render of red apple"; others are "a red apple, 3d style" and "red apple,
+    fruit, vitamins, vegan, 3d style".
 
     Args:
         classes: "group" (9 classes), "style" (5) or "group-style" (45, such as "food-noto").
         groups, styles: use these alone; empty for all.
+        combinations: see `Emoji64Config`.
         split: "train" or "validation".
 
     Raises:
@@ -30,7 +34,9 @@ class Emoji64:
         VartkError: nothing is left; no fluent flag is in the validation split.
     """
 
-    def __init__(self, *, classes: str, groups: Sequence[str], styles: Sequence[str], split: str) -> None:
+    def __init__(
+        self, *, classes: str, groups: Sequence[str], styles: Sequence[str], combinations: str, split: str
+    ) -> None:
         if split not in ("train", "validation"):
             raise UnknownName("split of emoji64", split, ("train", "validation"))
         groups = _chosen("group", groups, GROUPS)
@@ -38,6 +44,9 @@ class Emoji64:
         self._records = [
             record for record in records(split) if record["group"] in groups and record["style"] in styles
         ]
+        if split == "train" and combinations != "all":
+            unseen = combinations == "unseen"
+            self._records = [record for record in self._records if is_unseen(record) is unseen]
         if not self._records:
             raise VartkError(
                 f"emoji64 has no {split} images of groups {', '.join(groups)} in styles "
@@ -57,7 +66,7 @@ class Emoji64:
         record = self._records[index]
         label = self.classes.index("-".join(record[key] for key in self._keys))
         image = Image.open(io.BytesIO(image_bytes(record["file_name"]))).convert("RGB")
-        return Example(image, label, record["caption"])
+        return Example(image, label, record["caption"], captions_of(record))
 
 
 def _chosen(what: str, wanted: Collection[str], valid: Sequence[str]) -> list[str]:

@@ -65,7 +65,7 @@ class Folder(SkipsDamaged):
         """Return an example."""
         item = self._items[index]
         label = self._labels[item.label] if item.label else 0
-        return Example(read_rgb(self._root / item.name), label, item.caption)
+        return Example(read_rgb(self._root / item.name), label, item.caption, item.others)
 
     def _why_empty(self, split: str, found: int, chosen: int, validation: float) -> str:
         if chosen:

@@ -12,7 +12,7 @@ SPLITS = {"train": "train", "validation": "validation", "val": "validation"}
 LAYOUTS = """expected one of
   FOLDER/cat/1.jpg, FOLDER/dog/2.jpg    class sub-folders
   FOLDER/1.jpg, FOLDER/2.jpg            images without classes
-  FOLDER/metadata.jsonl or .csv         file_name, and optionally label, caption and split
+  FOLDER/metadata.jsonl or .csv         file_name, and optionally label, caption (or captions) and split
 or FOLDER/train and FOLDER/validation with one of these in each"""
 
 
@@ -24,6 +24,7 @@ class Item:
     label: str | None = None
     caption: str = ""
     split: str | None = None
+    others: tuple[str, ...] = ()
 
     def split_of(self, validation: float) -> str:
         """Return the split: as given, else by a hash of the name.

@@ -16,7 +16,7 @@ from vartk_registry.places import cache_folder
 from .items import Item
 from .layout import Listing, find_items
 
-_FORMAT = 1
+_FORMAT = 2
 """Of the file; another one is not read."""
 
 _SETTLED = 2_000_000_000
@@ -54,7 +54,7 @@ def _read(file: Path) -> Listing | None:
         content = json.loads(file.read_bytes())
         if content["format"] != _FORMAT:
             return None
-        items = [Item(*values) for values in content["items"]]
+        items = [Item(*values, others=tuple(others)) for *values, others in content["items"]]
         return Listing(items, content["strays"], content["repeats"], content["states"])
     except (OSError, ValueError, LookupError, TypeError):
         return None
@@ -65,7 +65,7 @@ def _write(file: Path, listing: Listing) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     content = {
         "format": _FORMAT,
-        "items": [(item.name, item.label, item.caption, item.split) for item in listing.items],
+        "items": [(item.name, item.label, item.caption, item.split, item.others) for item in listing.items],
         "strays": listing.strays,
         "repeats": listing.repeats,
         "states": listing.states,

@@ -1,8 +1,8 @@
 """Reads `metadata.jsonl` and `metadata.csv`, the tables of Hugging Face's `imagefolder`.
 
-Columns: `file_name`, relative to the table; `label` or `class`; `caption` or `text`; `split`, train
-or validation. All but the first are optional. Other columns, and files that no row names, are left
-alone.
+Columns: `file_name`, relative to the table; `label` or `class`; `caption` or `text`, or in JSON `captions`, a
+list; `split`, train or validation. All but the first are optional. Other columns, and files that no row
+names, are left alone.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from vartk_registry import VartkError, counted
-from vartk_registry.images import text_of
+from vartk_registry.images import captions_of, text_of
 
 from .items import SPLITS, Item
 
@@ -80,9 +80,11 @@ def _item(folder: Path, row: Mapping[str, Any]) -> Item:
     split = text_of(row, "split")
     if split and split not in SPLITS:
         raise ValueError(f"split {split!r} is neither 'train' nor 'validation'")
+    caption, others = captions_of(row)
     return Item(
         name,
         label=text_of(row, "label", "class").strip() or None,
-        caption=text_of(row, "caption", "text").strip(),
+        caption=caption,
         split=SPLITS[split] if split else None,
+        others=others,
     )

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import math
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +21,8 @@ from vartk_registry import VartkError, shown
 from vartk_registry.interfaces import Condition
 
 from .encoders import Encoder
+from .kept import Kept
+from .pooled import Pooled
 from .random_words import RandomWords
 
 logger = logging.getLogger(__name__)
@@ -29,8 +30,8 @@ logger = logging.getLogger(__name__)
 PAD, NULL = -1, -2
 """What stands in a batch where there is no token, and where a token of the null condition is."""
 
-KEPT = 2**28
-"""Numbers of features that a conditioner keeps, so that captions which come again are not encoded again."""
+AT_ONCE = 64
+"""Texts that are read at once where a layer is fitted to all."""
 
 ROUND = 8
 """Batches are padded to a multiple of this many tokens: few shapes, which can be prepared for."""
@@ -39,13 +40,15 @@ ROUND = 8
 class TextConditioner(nn.Module):
     """The tokens of a prompt, and their mean as a vector.
 
+    With `vector="learned"` the vector has a layer of its own, and the null condition a vector of its own.
+
     The encoder is no part of the module: it is frozen, and not stored with a model. Its features are brought
     to the transformer's width by a learned layer where they have another one.
 
     Args:
         width: of the transformer's conditions.
         classes: not used.
-        encoder, model, length, tokens: see `TextConfig`.
+        encoder, model, length, vector, tokens: see `TextConfig`.
 
     Raises:
         VartkError: the encoder's width is not known and its files cannot be read.
@@ -61,6 +64,7 @@ class TextConditioner(nn.Module):
         encoder: str,
         model: str | None,
         length: int | None,
+        vector: str,
         tokens: bool,
     ) -> None:
         super().__init__()
@@ -72,7 +76,8 @@ class TextConditioner(nn.Module):
         nn.init.trunc_normal_(self.null_tokens, std=1 / math.sqrt(width))
         own = self.encoder.width
         self.proj = nn.Identity() if own == width else nn.Linear(own, width)
-        self._kept: OrderedDict[tuple[int, ...], Tensor] = OrderedDict()
+        self.pooled = Pooled(own, width) if vector == "learned" else None
+        self._kept = Kept()
 
     def parse(self, values: Sequence[Any]) -> Tensor:
         """Return the ids [B, N] of prompts; None and an empty one are the null condition.
@@ -104,12 +109,15 @@ class TextConditioner(nn.Module):
         longest = min(-(-int(lengths_B.max()) // ROUND) * ROUND, self.length)
         features_BNT = self._features(batch, longest)
         null_BN1 = (batch[:, :longest] == NULL)[..., None]
-        tokens_BNC = torch.where(null_BN1, self.null_tokens[:longest], self.proj(features_BNT))
         inside_BN1 = (torch.arange(longest, device=batch.device) < lengths_B[:, None])[..., None]
-        vector_BC = (tokens_BNC * inside_BN1).sum(dim=1) / lengths_B[:, None]
+        tokens_BNC = torch.where(null_BN1, self.null_tokens[:longest], self.proj(features_BNT))
+        pooled_BNT = tokens_BNC if self.pooled is None else features_BNT
+        vector = (pooled_BNT * inside_BN1).sum(dim=1) / lengths_B[:, None]
+        if self.pooled is not None:
+            vector = self.pooled(vector, batch[:, 0] == NULL)
         if not self.tokens:
-            return Condition(vector_BC)
-        return Condition(vector_BC, tokens_BNC, lengths_B)
+            return Condition(vector)
+        return Condition(vector, tokens_BNC, lengths_B)
 
     def null(self, size: int) -> Tensor:
         """Return `size` times the null condition of one token, [B, N], which needs no encoder."""
@@ -119,19 +127,41 @@ class TextConditioner(nn.Module):
         """Return ids [B, N] with the null condition, of as many tokens, where `dropped` [B] is true."""
         return torch.where(dropped[:, None] & (batch != PAD), NULL, batch)
 
+    def encoder_info(self) -> dict[str, Any]:
+        """Return what the features depend on; see `EncodingConditioner`."""
+        return {**self.encoder.info(), "width": self.encoder.width, "length": self.length}
+
+    def encode(self, values: Sequence[str], device: torch.device) -> list[Tensor]:
+        """Return the encoder's features [n, T] of each text, cut to the length."""
+        return self.encoder.features([self.encoder.ids(text.strip(), self.length) for text in values], device)
+
+    def remember(self, values: Sequence[str], features: Sequence[Tensor]) -> None:
+        """Take features of `encode` that were made before, of any type."""
+        self._kept.store((tuple(self.encoder.ids(text.strip(), self.length)) for text in values), features)
+
+    def imitate(self, values: Sequence[Any], vectors: Tensor, null: Tensor) -> str:
+        """Fit the layer of the vector to vectors [M, C] of texts; see `ImitatingConditioner`."""
+        if self.pooled is None:
+            return "not fitted; conditioner.vector=learned can be"
+        means = []
+        for start in range(0, len(values), AT_ONCE):
+            batch = self.parse(values[start : start + AT_ONCE])
+            features_BNT = self._features(batch, self.length)
+            means.append(features_BNT.sum(dim=1) / (batch != PAD).sum(dim=1, keepdim=True))
+        share = self.pooled.fit(torch.cat(means), vectors.cpu(), null)
+        return (
+            f"the vectors of {len(values)} texts fitted to it, which explains {share:.1%} of their variance"
+        )
+
     def _features(self, batch: Tensor, longest: int) -> Tensor:
         """Return the encoder's features [B, longest, T], zeros where there is none."""
         rows = [tuple(id for id in row if id >= 0) for row in batch.tolist()]
-        missing = [ids for ids in dict.fromkeys(rows) if ids and ids not in self._kept]
-        if missing:
+        if missing := self._kept.missing(rows):
             made = self.encoder.features([list(ids) for ids in missing], batch.device)
-            self._kept |= zip(missing, made, strict=True)
+            self._kept.add(missing, made)
         empty = torch.zeros(0, self.encoder.width)
-        found = [self._kept.get(ids, empty).to(batch.device) for ids in rows]
-        for ids in rows:
-            if ids:
-                self._kept.move_to_end(ids)
-        while sum(features.numel() for features in self._kept.values()) > KEPT:
-            self._kept.popitem(last=False)
+        found = [self._kept.find(ids) if ids else empty for ids in rows]
+        self._kept.trim()
         filled = torch.zeros(longest, self.encoder.width, device=batch.device)
-        return pad_sequence([*found, filled], batch_first=True)[:-1]
+        rows_NT = [features.to(batch.device, torch.float32) for features in found]
+        return pad_sequence([*rows_NT, filled], batch_first=True)[:-1]

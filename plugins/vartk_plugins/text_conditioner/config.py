@@ -28,6 +28,12 @@ class TextConfig:
         "for: 256, 512 and 77, or 512",
         low=1,
     )
+    vector: str = param(
+        "mean",
+        "the pooled vector: mean, of the tokens as the transformer gets them; learned, a layer of its own on "
+        "the mean of the encoder's tokens, and a learned vector for the null condition",
+        choices=("mean", "learned"),
+    )
     tokens: bool = param(
         True, "pass on the tokens; if false, their mean alone, for transformers without text"
     )

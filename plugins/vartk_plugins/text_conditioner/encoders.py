@@ -5,6 +5,7 @@ Legend: B texts, N tokens, T width.
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import tempfile
 import zipfile
@@ -67,6 +68,9 @@ FAMILIES = {
 MINILM = 384
 """The width of all-MiniLM-L6-v2."""
 
+END = 2**20
+"""Bytes at both ends of each file of an encoder that tell it from others: not the whole of many gigabytes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Encoder:
@@ -107,6 +111,11 @@ class Encoder:
                 return found
         raise VartkError(f"{named} is no text encoder {self.family!r}: its configuration has no width")
 
+    def info(self) -> dict[str, Any]:
+        """Return which encoder it is: its family, its name, and its version or a digest of its files."""
+        name = self.model or FAMILIES[self.family].model or "all-MiniLM-L6-v2"
+        return {"encoder": self.family, "model": name, "version": _version(self.family, self.source)}
+
     def ids(self, text: str, length: int) -> list[int]:
         """Return the ids of a text's tokens, cut to a length with the marks at both ends kept."""
         return _tokenizer(self.family, self.source)(text, truncation=True, max_length=length)["input_ids"]
@@ -142,6 +151,26 @@ def _config(family: str, source: str) -> dict[str, Any]:
 
     with _explained(family, source):
         return AutoConfig.from_pretrained(source).to_dict()
+
+
+@cache
+def _version(family: str, source: str) -> str:
+    """Return the commit of a name on the hub; of a folder, a digest of its files' names, sizes and ends."""
+    folder = Path(source)
+    if not folder.is_dir():
+        from transformers import AutoConfig
+
+        with _explained(family, source):
+            return str(AutoConfig.from_pretrained(source)._commit_hash)
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        size = path.stat().st_size
+        digest.update(f"{path.relative_to(folder).as_posix()} {size}\n".encode())
+        with path.open("rb") as file:
+            digest.update(file.read(END))
+            file.seek(max(0, size - END))
+            digest.update(file.read(END))
+    return digest.hexdigest()
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,6 +21,10 @@ class RandomWords:
 
     width: int
     length: int = 512
+
+    def info(self) -> dict[str, Any]:
+        """Return which encoder it is."""
+        return {"encoder": "random"}
 
     def ids(self, text: str, length: int) -> list[int]:
         """Return a number for each of the first `length` words."""

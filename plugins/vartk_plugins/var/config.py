@@ -32,8 +32,8 @@ class VarConfig:
     )
     cross_attention: bool = param(
         False,
-        "each block also reads the tokens of a text (conditioner=text), through gates that start at zero, so "
-        "that a trained model can learn texts from where it is",
+        "each block also reads the tokens of a text (conditioner=text), through output layers that start at "
+        "zero, so that a trained model can learn texts from where it is",
     )
     shared_adaln: bool = param(False, "one AdaLN projection for all blocks, with an offset per block")
     l2_norm: bool = param(

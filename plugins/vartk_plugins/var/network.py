@@ -7,7 +7,6 @@ patches), C width; the 2 of a modulation are the scale and the shift of the head
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -79,7 +78,7 @@ class VarNetwork(nn.Module):
         self.embed = nn.Linear(channels, self.width)
         self.patch_embed = nn.Linear(patch**2 * channels, self.width) if patch > 1 else None
         self.shared_modulation = nn.Linear(self.width, 6 * self.width) if shared_adaln else None
-        block = partial(TextBlock, gated=True) if cross_attention else Block
+        block = TextBlock if cross_attention else Block
         self.blocks = nn.ModuleList(
             block(
                 self.width,

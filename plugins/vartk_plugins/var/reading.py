@@ -20,16 +20,13 @@ class TextBlock(Block):
     """VAR's block with cross-attention to a text between its two sub-layers.
 
     Args:
-        gated: multiply what is read by a learned gate a channel, which starts at zero: at first the block
-            computes what it computes without a text.
         block: the arguments of `Block`.
     """
 
-    def __init__(self, width: int, heads: int, hidden: int, *, gated: bool, **block: Any) -> None:
+    def __init__(self, width: int, heads: int, hidden: int, **block: Any) -> None:
         super().__init__(width, heads, hidden, **block)
         self.cross_norm = nn.LayerNorm(width, eps=self.norm_eps)
         self.cross = CrossAttention(width, heads)
-        self.cross_gate = nn.Parameter(torch.zeros(width)) if gated else None
 
     def prepare(self, condition: tuple[Tensor, Tensor, Tensor | None]) -> tuple[Tensor | None, ...]:
         """Return the modulation, the text's keys and values, and its mask.
@@ -44,8 +41,7 @@ class TextBlock(Block):
         """Return the tokens after they have read the text."""
 
         def cross(x_BSC: Tensor) -> Tensor:
-            read_BSC = self.cross(self.cross_norm(x_BSC), *context)
-            return read_BSC if self.cross_gate is None else read_BSC * self.cross_gate
+            return self.cross(self.cross_norm(x_BSC), *context)
 
         return x_BSC + around("cross_attention", x_BSC, cross)
 

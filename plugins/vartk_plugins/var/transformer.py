@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from vartk_registry import Unsupported
 from vartk_registry.interfaces import Condition
@@ -35,6 +35,10 @@ class VarTransformer(VarNetwork, ScaleTransformer):
         self.checkpointing = checkpointing
         places = self.start_position, self.position
         initialise(self, gain_init, places, (self.head, self.patch_head))
+        if self.reads:
+            # a gate for each channel would need some hundred times as many steps to open
+            for block in self.blocks:
+                nn.init.zeros_(block.cross.proj.weight)
 
     def conditioned(self, condition: Condition) -> tuple[Tensor, Any]:
         """Return the condition's vector [B, C], and what the blocks' `prepare` takes.

@@ -10,7 +10,7 @@ from itertools import accumulate, chain
 from pathlib import Path
 
 from vartk_registry import UnknownName, VartkError, counted
-from vartk_registry.images import SkipsDamaged, read_rgb, text_of
+from vartk_registry.images import SkipsDamaged, captions_of, read_rgb
 from vartk_registry.interfaces import Example
 
 from .classes import class_indices, class_names, read_class_names
@@ -22,8 +22,9 @@ class WebDataset(SkipsDamaged):
     """Images in tar shards of the WebDataset layout, in the order of the shards and of the files in them.
 
     A sample is the files `KEY.jpg` (or .jpeg, .png, .webp); `KEY.cls`, the index or the name of its
-    class; `KEY.txt`, its caption; `KEY.json`, an object with `label` or `class`, and `caption` or `text`,
-    which count where there is no .cls or .txt. Without any labels there is one class, "image".
+    class; `KEY.txt`, its caption; `KEY.json`, an object with `label` or `class`, and `caption` or `text`, or
+    a list `captions`, which count where there is no .cls or .txt. Without any labels there is one class,
+    "image".
 
     Shards are uncompressed files of this machine. Their headers are read at construction; without
     `classes` those of both splits, which then have the same ones.
@@ -82,11 +83,11 @@ class WebDataset(SkipsDamaged):
         shard, place = self._find(index)
         files = shard.read(place)
         if files["txt"] or not files["json"]:
-            caption = files["txt"].decode()
+            caption, others = files["txt"].decode().strip(), ()
         else:
-            caption = text_of(parse_row(files["json"]), "caption", "text")
+            caption, others = captions_of(parse_row(files["json"]))
         label = self._indices[shard.label(place)]
-        return Example(read_rgb(io.BytesIO(files["image"])), label, caption.strip())
+        return Example(read_rgb(io.BytesIO(files["image"])), label, caption, others)
 
     def _find(self, index: int) -> tuple[Shard, int]:
         """Return the shard of a sample, and its place there."""

@@ -16,7 +16,7 @@ from .cache import (
     PartialStrategy,
     Seam,
 )
-from .conditioner import Condition, Conditioner
+from .conditioner import Condition, Conditioner, EncodingConditioner, ImitatingConditioner
 from .dataset import Example, ImageDataset
 from .discriminator import Discriminator
 from .feature import Feature, VectorFeature
@@ -46,6 +46,7 @@ __all__ = [
     "Conditioner",
     "Discriminator",
     "Draw",
+    "EncodingConditioner",
     "Example",
     "Exporter",
     "Feature",
@@ -55,6 +56,7 @@ __all__ = [
     "Guidance",
     "GuidedSession",
     "ImageDataset",
+    "ImitatingConditioner",
     "Imported",
     "Importer",
     "LatentTokenizer",

@@ -71,3 +71,32 @@ class Conditioner(Protocol):
         away from this one.
         """
         ...
+
+
+@runtime_checkable
+class EncodingConditioner(Conditioner, Protocol):
+    """Optional, of a `Conditioner` with a frozen encoder, whose features can be made once and stored."""
+
+    def encoder_info(self) -> dict[str, Any]:
+        """Return what the features depend on, as JSON knows it: the encoder's name, version and sizes."""
+        ...
+
+    def encode(self, values: Sequence[str], device: torch.device) -> list[torch.Tensor]:
+        """Return the encoder's features [n, T], float32, of each text; n differs."""
+        ...
+
+    def remember(self, values: Sequence[str], features: Sequence[torch.Tensor]) -> None:
+        """Take features of `encode` that were made before, so that the encoder need not read these texts."""
+        ...
+
+
+@runtime_checkable
+class ImitatingConditioner(Conditioner, Protocol):
+    """Optional, of a `Conditioner` that can start where another one is, such as texts from classes."""
+
+    def imitate(self, values: Sequence[Any], vectors: torch.Tensor, null: torch.Tensor) -> str:
+        """Fit the weights so that `values` get about the vectors [M, C], and the null condition `null` [C].
+
+        Returns a line that says how well this is met.
+        """
+        ...

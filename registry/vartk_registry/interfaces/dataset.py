@@ -11,11 +11,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One image, RGB of any size, with the index of its class and a caption ("" where there is none)."""
+    """One image, RGB of any size, with the index of its class and a caption ("" where there is none).
+
+    `others` are more captions of the same image. Training draws one of all at each use; whatever needs one
+    caption takes `caption`.
+    """
 
     image: Image
     label: int = 0
     caption: str = ""
+    others: tuple[str, ...] = ()
 
 
 @runtime_checkable

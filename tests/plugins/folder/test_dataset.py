@@ -81,6 +81,23 @@ def test_jsonl_metadata_orders_labels_and_captions(tmp_path):
     assert colours(dataset) == [BLUE, RED]
 
 
+def test_an_image_may_have_several_captions(tmp_path):
+    for name in ("1.png", "2.png"):
+        save(tmp_path / name)
+    rows = [
+        {"file_name": "1.png", "captions": ["a rose", " ", "red "]},
+        {"file_name": "2.png", "caption": "a pear"},
+    ]
+    (tmp_path / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    for _ in range(2):  # the second time from the kept listing
+        first, second = everything(tmp_path)
+        assert (first.caption, first.others) == ("a rose", ("red",))
+        assert (second.caption, second.others) == ("a pear", ())
+    (tmp_path / "metadata.jsonl").write_text(json.dumps({"file_name": "1.png", "captions": [3]}))
+    with pytest.raises(VartkError, match=r"line 1: captions must be a list of texts, not \[3\]"):
+        everything(tmp_path)
+
+
 def test_csv_metadata_from_a_spreadsheet(tmp_path):
     save(tmp_path / "1.png", RED)
     save(tmp_path / "2.png", BLUE)

@@ -9,16 +9,18 @@ from tiny import CLASSES, images_folder, tiny_model
 import vartk
 from vartk.components import plugins
 from vartk.engine.folder import load_model
+from vartk.engine.tokens import Tokens
 from vartk.engine.training import start_from
 from vartk_registry import VartkError
 
+NONE = Tokens(torch.empty(0, 21), torch.empty(0, dtype=torch.int64), [])
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def started(folder, **overrides):
     model, events = tiny_model(seed=1, **overrides), []
     model.tokenizer.load_state_dict(load_model(folder, plugins()).tokenizer.state_dict())
-    start_from(model, folder, plugins(), events.append)
+    start_from(model, folder, plugins(), events.append, NONE)
     return model, [event.removeprefix(f"train.transformer.start_from={folder}: ") for event in events]
 
 
@@ -39,7 +41,7 @@ def test_deeper_models_and_cross_attention_have_new_weights(model_folder):
     found = model.predictor.transformer.blocks[1].state_dict()
     assert all(torch.equal(found[name], weight) for name, weight in expected.items())
     _, events = started(model_folder, transformer={**deeper, "depth": 2, "cross_attention": True})
-    assert "; new: blocks.*.cross_gate (2), blocks.*.cross_norm.weight (2)" in events[0]
+    assert "; new: blocks.*.cross_norm.weight (2), blocks.*.cross_norm.bias (2)" in events[0]
 
 
 def test_other_classes_are_new(model_folder):
@@ -68,7 +70,7 @@ def test_what_does_not_fit_is_named(model_folder, overrides, message):
 
 def test_the_tokenizer_must_be_the_same(model_folder, tokenizer_folder):
     with pytest.raises(VartkError, match=r"its tokenizer is not the one .*; give --tokenizer"):
-        start_from(tiny_model(seed=1), model_folder, plugins(), print)
+        start_from(tiny_model(seed=1), model_folder, plugins(), print, NONE)
     with pytest.raises(VartkError, match="it is a tokenizer alone; give a model with a transformer"):
         started(tokenizer_folder)
 

@@ -11,26 +11,30 @@ import torch
 from torch import nn
 
 from vartk_registry import Plugins, VartkError
+from vartk_registry.interfaces import ImitatingConditioner
 
 from ..build import Predictor
 from ..folder import load_model
 from ..model import Model
+from ..tokens import Tokens
 
 KEY = "train.transformer.start_from"
 
 
-def start_from(model: Model, folder: Path, plugins: Plugins, event: Callable[[str], None]) -> Model:
+def start_from(
+    model: Model, folder: Path, plugins: Plugins, event: Callable[[str], None], tokens: Tokens
+) -> None:
     """Give a fresh model the transformer of a trained one, and its conditioner if it is the same.
 
-    Weights that the trained model does not have, such as those of cross-attention, stay as they were drawn.
+    Weights that the trained model does not have, such as those of cross-attention, stay as they were drawn. A
+    conditioner that can (`ImitatingConditioner`) is fitted to the vectors of the trained model's one on the
+    training data, so that texts begin where their images' classes were.
 
     Args:
         model: with the tokenizer that it will be trained with.
         folder: of the trained model.
         event: gets a line for each module, with what was taken and what is new.
-
-    Returns:
-        the trained model.
+        tokens: the training data.
 
     Raises:
         VartkError: the trained model has no transformer or another tokenizer, or a weight does not fit.
@@ -51,8 +55,7 @@ def start_from(model: Model, folder: Path, plugins: Plugins, event: Callable[[st
             folder, f"its transformer is {its!r}, and this one is {ours!r}; take transformer={its}"
         )
     event(f"{KEY}={folder}: transformer: {_take(model.predictor, trained.predictor, folder)}")
-    event(f"{KEY}={folder}: conditioner: {_take_conditioner(model, trained)}")
-    return trained
+    event(f"{KEY}={folder}: conditioner: {_take_conditioner(model, trained, tokens)}")
 
 
 def _take(ours: Predictor, its: Predictor, folder: Path) -> str:
@@ -78,20 +81,41 @@ def _take(ours: Predictor, its: Predictor, folder: Path) -> str:
     return f"{taken}; new: {_patterns(new)}" if new else taken
 
 
-def _take_conditioner(model: Model, trained: Model) -> str:
-    """Copy the conditioner's weights if it is the same, and say so, or why it is new."""
+def _take_conditioner(model: Model, trained: Model, tokens: Tokens) -> str:
+    """Copy the conditioner's weights if it is the same, or fit it, and say so, or why it is new."""
     ours, its = model.config.conditioner.name, trained.config.conditioner.name
     assert model.predictor is not None
     assert trained.predictor is not None
     conditioner, given = model.predictor.conditioner, trained.predictor.conditioner.state_dict()
     if ours != its:
-        return f"new, {ours!r} in the place of {its!r}"
+        new = f"new, {ours!r} in the place of {its!r}"
+        if not isinstance(conditioner, ImitatingConditioner) or trained.takes != "label":
+            return new
+        if model.config.classes != trained.config.classes:
+            return f"{new}; not fitted, because the classes of the data are not those of the trained model"
+        return f"{new}; {_fit(conditioner, trained.predictor.conditioner, tokens)}"
     if model.classes != trained.classes:
         return f"new, for {len(model.classes)} classes that are not those of the trained model"
     if _shapes(conditioner.state_dict()) != _shapes(given):
         return "new, its weights have other shapes than those of the trained model"
     conditioner.load_state_dict(given)
     return f"{len(given)} of {len(given)} weights taken"
+
+
+@torch.no_grad()
+def _fit(conditioner: ImitatingConditioner, classes: Any, tokens: Tokens) -> str:
+    """Let captions have the vectors of their images' classes, and return how well they have them."""
+    labels = tokens.labels.tolist()
+    others = tokens.others or [[]] * len(labels)
+    pairs = dict.fromkeys(
+        (caption, label)
+        for one, more, label in zip(tokens.captions, others, labels, strict=True)
+        for caption in (one, *more)
+        if caption.strip()
+    )
+    texts = [caption for caption, _ in pairs]
+    vectors = classes(classes.parse([label for _, label in pairs])).vector
+    return conditioner.imitate(texts, vectors, classes(classes.null(1)).vector[0])
 
 
 def _same(ours: nn.Module, its: nn.Module) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +63,7 @@ class TransformerStage:
         self._conditioner = model.predictor.conditioner
         self._scores = Scores(model.tokenizer.space, model.schedule.scales, equal=self.train.equal_scales)
         self._attend = build_attention(self.train.attention, registry)
-        self._data = {name: _Codes(split, model.predictor) for name, split in tokens.items()}
+        self._data = {name: _Codes(split, model.predictor, self.train.seed) for name, split in tokens.items()}
 
     def prepare(self, device: torch.device, *, compiled: bool) -> None:
         """See `Stage`."""
@@ -138,23 +140,40 @@ class TransformerStage:
 
 
 class _Codes(Dataset[Batch]):
-    """Codes with their conditions, fetched a batch at a time."""
+    """Codes with their conditions, fetched a batch at a time.
 
-    def __init__(self, tokens: Tokens, predictor: Predictor) -> None:
+    Of an image with several captions a view has one, drawn by the seed and the view's name; slices, which a
+    validation takes, have the first one.
+    """
+
+    def __init__(self, tokens: Tokens, predictor: Predictor, seed: int) -> None:
         conditioner = predictor.conditioner
         labels = tokens.labels.tolist()
         self.codes = tokens.codes
+        self.seed = seed
         self.values = labels if conditioner.takes == "label" else tokens.captions
-        self.conditions = conditioner.parse(self.values) if self.values else tokens.labels
+        more = tokens.others if conditioner.takes == "caption" else []
+        lists = [[one, *others] for one, others in zip(self.values, more, strict=True)] if more else None
+        distinct = list(dict.fromkeys(chain(*lists) if lists else self.values))
+        rows = {value: row for row, value in enumerate(distinct)}
+        self._conditions = conditioner.parse(distinct) if distinct else tokens.labels
+        self._rows = [[rows[value] for value in each] for each in lists or zip(self.values)]
 
     def __len__(self) -> int:
         return len(self.codes)
 
     def __getitem__(self, rows: slice) -> Batch:
-        return self.codes[rows], self.conditions[rows]
+        return self.codes[rows], self._conditions[[first for first, *_ in self._rows[rows]]]
 
     def __getitems__(self, views: list[View]) -> list[Batch]:
-        return [(self.codes[i], self.conditions[i]) for _, i in views]
+        return [(self.codes[index], self._conditions[self._drawn(turn, index)]) for turn, index in views]
+
+    def _drawn(self, turn: int, index: int) -> int:
+        """Return the row of a view's condition."""
+        rows = self._rows[index]
+        if len(rows) == 1:
+            return rows[0]
+        return rows[random.Random(f"{self.seed} {turn} {index} caption").randrange(len(rows))]
 
 
 def _card(config: Config) -> str:

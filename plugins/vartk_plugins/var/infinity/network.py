@@ -84,7 +84,6 @@ class InfinityNetwork(nn.Module):
                 width,
                 heads,
                 hidden,
-                gated=False,
                 shared_adaln=True,
                 l2_norm=True,
                 drop_path=last_drop * layer / max(1, depth - 1),
