@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from tiny import tiny_config, tiny_model
@@ -45,6 +45,7 @@ class Line:
     parallel = "ddp"
     opponent = None
     judge = None
+    shares: ClassVar[dict[str, float]] = {}
 
     def __init__(self, batches: Sequence[float], **settings: Any) -> None:
         self.train = StageConfig(steps=len(batches), batch=1, warmup=0, weight_decay=0, **settings)

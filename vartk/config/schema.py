@@ -216,6 +216,9 @@ class TransformerTraining(StageConfig):
         "a trained model, by its folder or name, whose transformer the training starts from; weights that it "
         "does not have are new; null starts from random weights",
     )
+    taken_lr: float = param(
+        1.0, "learning rate of the weights that `start_from` gave, as a share of `lr`", low=0, high=1
+    )
     label_drop: float = param(0.1, "share of the conditions that the null condition replaces", low=0, high=1)
     label_smoothing: float = param(0.0, "label smoothing of the cross-entropy", low=0, high=1)
     self_correction: float = param(

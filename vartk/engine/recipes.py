@@ -23,7 +23,16 @@ from .folder import load_model, new_model, read_model_config
 from .generators.folder import new_generator
 from .model import Model
 from .tokens import load_tokens, token_classes, tokenize
-from .training import GeneratorStage, Judge, Reporter, TokenizerStage, TransformerStage, start_from, train
+from .training import (
+    GeneratorStage,
+    Judge,
+    Reporter,
+    Run,
+    TokenizerStage,
+    TransformerStage,
+    start_from,
+    train,
+)
 from .weightless import weightless
 
 log = logging.getLogger(__name__)
@@ -88,11 +97,12 @@ def train_transformer(
         model = new_model(config, plugins())
         _give_tokenizer(model, tokenizer)
         loaded = load_tokens(tokens, tokenizer, model.schedule, model.predictor.conditioner)
+        taken = Run(out).taken() if resume else []
         if start is not None and not resume:
-            start_from(model, start, plugins(), reporter.event, loaded["train"])
+            taken = start_from(model, start, plugins(), reporter.event, loaded["train"])
         model.modules()[0].to(own)
         judge = _judge(config, model, reporter.event)
-        stage = TransformerStage(config, model, loaded, plugins().registry, judge)
+        stage = TransformerStage(config, model, loaded, plugins().registry, judge, taken)
         return train(stage, composed, out, reporter=reporter, device=own, world=world, resume=resume)
 
 

@@ -96,3 +96,22 @@ def test_weight_decay_rises_along_a_cosine():
         1: 0,
     }
     assert weight_decay(5, StageConfig(weight_decay=0.05)) == 0.05
+
+
+def test_shares_slow_weights_down_and_leave_their_decay():
+    config = StageConfig(lr=1e-2, warmup=0, weight_decay=0.2)
+    module = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
+    optimizer = build_optimizer(module, config, {"0.weight": 0.1, "0.bias": 0.1, "1.bias": 1.0})
+    assert set_rates(optimizer, 0, config) == 1e-2
+    found = {
+        id(p): (group["lr"], group["weight_decay"])
+        for group in optimizer.param_groups
+        for p in group["params"]
+    }
+    expected = {
+        "0.weight": (1e-3, 0.2),
+        "0.bias": (1e-3, 0.0),
+        "1.weight": (1e-2, 0.2),
+        "1.bias": (1e-2, 0.0),
+    }
+    assert {name: found[id(p)] for name, p in module.named_parameters()} == expected

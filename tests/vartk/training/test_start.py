@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from tiny import CLASSES, images_folder, tiny_model
 
 import vartk
@@ -42,6 +43,24 @@ def test_deeper_models_and_cross_attention_have_new_weights(model_folder):
     assert all(torch.equal(found[name], weight) for name, weight in expected.items())
     _, events = started(model_folder, transformer={**deeper, "depth": 2, "cross_attention": True})
     assert "; new: blocks.*.cross_norm.weight (2), blocks.*.cross_norm.bias (2)" in events[0]
+
+
+def test_taken_weights_can_learn_at_a_rate_of_their_own(vartk, model_folder, tmp_path):
+    """With taken_lr=0 they stay, in a resumed run too; the new ones learn."""
+    images, out = images_folder(tmp_path / "images"), tmp_path / "run"
+    words = ["train", "transformer", model_folder / "model.yaml", "dataset=folder", f"dataset.path={images}"]
+    words += ["--tokenizer", model_folder, "--out", out, "train.transformer.batch=3", "transformer.depth=3"]
+    words += ["train.transformer.lr=1e-2", "train.transformer.warmup=0"]
+    start = [f"train.transformer.start_from={model_folder}", "train.transformer.taken_lr=0"]
+    assert vartk(*words, *start, "train.transformer.steps=1").code == 0
+    first = load_file(out / "model" / "transformer.safetensors")
+    assert vartk(*words[:9], "--resume", "train.transformer.steps=2").code == 0
+    before, after = (
+        load_file(folder / "transformer.safetensors") for folder in (model_folder, out / "model")
+    )
+    assert all(torch.equal(weight, after[name]) for name, weight in before.items())
+    name = "transformer.blocks.2.ffn.fc1.weight"
+    assert (first[name] - after[name]).abs().max() > 1e-3
 
 
 def test_other_classes_are_new(model_folder):

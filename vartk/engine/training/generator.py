@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -38,6 +39,7 @@ class GeneratorStage:
     """
 
     name = "generator"
+    shares: Mapping[str, float] = MappingProxyType({})
     parallel = "ddp"
     opponent = None
     judge = None

@@ -54,7 +54,7 @@ def train(
     else:
         world.wait()  # until every process has seen that there is no such folder
         if world.leads:
-            run.start(composed)
+            run.start(composed, list(stage.shares))
     if start >= config.steps:
         reporter.event(f"nothing is left to do; more train.{stage.name}.steps would go on")
         trainer.export(run.model)

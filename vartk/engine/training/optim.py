@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -18,8 +20,14 @@ FIRST_RATE = 0.005
 """The learning rate that warm-up starts from, as a share of the peak (VAR's recipe)."""
 
 
-def build_optimizer(module: nn.Module, config: StageConfig) -> torch.optim.Optimizer:
-    """Return timm's AdamW; vectors, biases and what `no_weight_decay()` of a module names do not decay."""
+def build_optimizer(
+    module: nn.Module, config: StageConfig, shares: Mapping[str, float] = MappingProxyType({})
+) -> torch.optim.Optimizer:
+    """Return timm's AdamW; vectors, biases and what `no_weight_decay()` of a module names do not decay.
+
+    Args:
+        shares: by the names of weights, their learning rate as a share of the others'.
+    """
     from timm.optim import create_optimizer_v2
 
     undecayed = {
@@ -28,13 +36,21 @@ def build_optimizer(module: nn.Module, config: StageConfig) -> torch.optim.Optim
         for name in getattr(part, "no_weight_decay", set)()
     }
     b1, b2 = config.betas
+    # in turns, a group that decays and one that does not
     groups: list[dict[str, Any]] = [
-        {"params": [], "weight_decay": config.weight_decay},
-        {"params": [], "weight_decay": 0.0},
+        {"params": [], "weight_decay": decay} for decay in (config.weight_decay, 0.0)
+    ]
+    others = sorted({share for share in shares.values() if share != 1})
+    groups += [
+        {"params": [], "weight_decay": decay, "share": share}
+        for share in others
+        for decay in (config.weight_decay, 0.0)
     ]
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:
-            groups[parameter.ndim <= 1 or name in undecayed]["params"].append(parameter)
+            share = shares.get(name, 1)
+            first = 2 * (1 + others.index(share)) if share in others else 0
+            groups[first + (parameter.ndim <= 1 or name in undecayed)]["params"].append(parameter)
     # fused: one pass over the weights, on a CPU ten times as fast as a pass for each operation
     return create_optimizer_v2(groups, opt="adamw", lr=peak(config), betas=(b1, b2), fused=True)
 
@@ -64,9 +80,9 @@ def set_rates(optimizer: torch.optim.Optimizer, step: int, config: StageConfig) 
     """Set what the step after `step` steps takes: decays, and the learning rate, which is returned."""
     rate = peak(config) * learning_rate(step, config)
     for group in optimizer.param_groups:
-        group["lr"], group["betas"] = rate, tuple(config.betas)
-    decayed = optimizer.param_groups[0]
-    decayed["weight_decay"] = weight_decay(step, config)
+        group["lr"], group["betas"] = rate * group.get("share", 1.0), tuple(config.betas)
+    for decayed in optimizer.param_groups[::2]:
+        decayed["weight_decay"] = weight_decay(step, config)
     return rate
 
 

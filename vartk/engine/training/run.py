@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from ...files import remove_partial, whole_file, whole_folder
 
 CONFIG = "config.yaml"
 SOURCES = "sources.json"
+TAKEN = "taken.json"
 
 
 class Run:
@@ -38,12 +39,19 @@ class Run:
         self.logger: Logger | None = None
         self._metrics = folder / "metrics.jsonl"
 
-    def start(self, composed: Composed[Config]) -> None:
-        """Make the folder; `VartkError` if it exists."""
+    def start(self, composed: Composed[Config], taken: Sequence[str] = ()) -> None:
+        """Make the folder, with the names of weights that a trained model gave; `VartkError` if it exists."""
         with whole_folder(self.folder) as aside:
             (aside / CONFIG).write_text(_yaml(composed.config))
             (aside / SOURCES).write_text(json.dumps(composed.sources, indent=1))
             (aside / "environment.json").write_text(json.dumps(dict(environment()), indent=1))
+            if taken:
+                (aside / TAKEN).write_text(json.dumps(list(taken), indent=1))
+
+    def taken(self) -> list[str]:
+        """Return the names of the weights that a trained model gave."""
+        path = self.folder / TAKEN
+        return json.loads(path.read_text()) if path.is_file() else []
 
     def go_on(self, composed: Composed[Config], step: int) -> None:
         """Take the run up after `step`: later metrics, which will be made again, are forgotten.

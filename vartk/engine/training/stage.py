@@ -28,6 +28,9 @@ class Stage(Protocol):
     opponent: Adversary | None
     """What is trained against the module, a step of its own after each of the module's."""
 
+    shares: Mapping[str, float]
+    """By the names of weights, their learning rate as a share of the others'; 1 where there is none."""
+
     judge: Judge | None
     """Who measures samples in a validation and so finds the best model; only of a transformer."""
 

@@ -23,7 +23,7 @@ KEY = "train.transformer.start_from"
 
 def start_from(
     model: Model, folder: Path, plugins: Plugins, event: Callable[[str], None], tokens: Tokens
-) -> None:
+) -> list[str]:
     """Give a fresh model the transformer of a trained one, and its conditioner if it is the same.
 
     Weights that the trained model does not have, such as those of cross-attention, stay as they were drawn. A
@@ -35,6 +35,9 @@ def start_from(
         folder: of the trained model.
         event: gets a line for each module, with what was taken and what is new.
         tokens: the training data.
+
+    Returns:
+        the names of the predictor's weights that were taken or fitted.
 
     Raises:
         VartkError: the trained model has no transformer or another tokenizer, or a weight does not fit.
@@ -54,8 +57,13 @@ def start_from(
         raise _refused(
             folder, f"its transformer is {its!r}, and this one is {ours!r}; take transformer={its}"
         )
+    drawn = {name: weight.clone() for name, weight in model.predictor.conditioner.state_dict().items()}
     event(f"{KEY}={folder}: transformer: {_take(model.predictor, trained.predictor, folder)}")
     event(f"{KEY}={folder}: conditioner: {_take_conditioner(model, trained, tokens)}")
+    given = trained.predictor.transformer.state_dict()  # type: ignore[attr-defined]
+    conditioner = model.predictor.conditioner.state_dict()
+    changed = [name for name, weight in conditioner.items() if not torch.equal(weight, drawn[name])]
+    return [*(f"transformer.{name}" for name in given), *(f"conditioner.{name}" for name in changed)]
 
 
 def _take(ours: Predictor, its: Predictor, folder: Path) -> str:

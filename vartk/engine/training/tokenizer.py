@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -35,6 +36,7 @@ class TokenizerStage:
     """
 
     name = "tokenizer"
+    shares: Mapping[str, float] = MappingProxyType({})
     judge = None
     parallel = "ddp"  # it is small, and quantizers may write to their codebooks in a forward pass
 

@@ -82,7 +82,7 @@ class Trainer:
         self.forward: Any = self.parallel.forward
         if self.compiled:
             self.forward = torch.compile(self.forward)
-        self.optimizer = build_optimizer(self.module, self.config)
+        self.optimizer = build_optimizer(self.module, self.config, stage.shares)
         make_state(self.module, self.optimizer)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.config.precision == "fp16")
         self.skips = Skips()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,11 @@ Batch = tuple[torch.Tensor, torch.Tensor]
 
 
 class TransformerStage:
-    """Trains the predictor of a model on the codes of its tokenizer; see `Stage`."""
+    """Trains the predictor of a model on the codes of its tokenizer; see `Stage`.
+
+    Args:
+        taken: the names of the predictor's weights that a trained model gave.
+    """
 
     name = "transformer"
     opponent = None
@@ -47,6 +51,7 @@ class TransformerStage:
         tokens: Mapping[str, Tokens],
         registry: Registry,
         judge: Judge | None = None,
+        taken: Iterable[str] = (),
     ) -> None:
         assert model.predictor is not None
         self.config = config
@@ -55,6 +60,7 @@ class TransformerStage:
         self.model = model
         self.module: nn.Module = model.predictor
         self.judge = judge
+        self.shares = dict.fromkeys(taken, self.train.taken_lr)
         if model.schedule.raster and self.train.self_correction:
             raise VartkError(
                 f"train.transformer.self_correction={self.train.self_correction:g} has finer scales correct "
