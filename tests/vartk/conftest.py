@@ -1,7 +1,8 @@
 """The command line in this process, a tiny model on disk, and plugins that are there for one test."""
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
@@ -77,9 +78,21 @@ def tokenizer_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def install(tmp_path: Path) -> Iterator[Any]:
     """Install a plugin, by its module's name and source, as the distribution "acme" for one test."""
-    site = tmp_path / "site"
+    with _installing(tmp_path / "site") as write:
+        yield write
+
+
+@pytest.fixture(scope="module")
+def module_install(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Install as `install` does, for all tests of a module."""
+    with _installing(tmp_path_factory.mktemp("module") / "site") as write:
+        yield write
+
+
+@contextmanager
+def _installing(site: Path) -> Iterator[Callable[[str, str], str]]:
     site.mkdir()
 
     def write(module: str, source: str) -> str:
@@ -91,8 +104,9 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         plugins.cache_clear()
         return module
 
-    monkeypatch.syspath_prepend(site)
-    yield write
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(site)
+        yield write
     plugins.cache_clear()
 
 

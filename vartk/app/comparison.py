@@ -1,4 +1,4 @@
-"""The tab that compares two ways to sample: the same class and seed, side by side."""
+"""The tab that compares two ways to sample: the same class or prompt and seed, side by side."""
 
 from __future__ import annotations
 
@@ -11,20 +11,22 @@ import gradio as gr
 from ..config import parse_overrides
 from .models import Models, told
 from .pictures import shown
+from .subject import SubjectBoxes, subject_of
 
 
 def compare_tab(models: Models) -> None:
     """Add the tab."""
-    first = models.get(models.names[0])
+    subject_row = gr.Row()
     with gr.Row():
-        label = gr.Dropdown(first.classes, value=first.classes[0], label="class")
         seed = gr.Number(0, label="seed", precision=0, minimum=0)
         count = gr.Slider(1, 8, value=4, step=1, label="images")
     sides = []
     with gr.Row():
         for index, default in enumerate(("", "cache=window")):
             with gr.Column():
-                name = gr.Dropdown(models.names, value=models.names[0], label="model")
+                name = gr.Dropdown(
+                    models.names, value=models.names[0], label="model", elem_id=f"model-{index}"
+                )
                 settings = gr.Textbox(
                     default,
                     label="settings",
@@ -36,17 +38,23 @@ def compare_tab(models: Models) -> None:
                 )
                 numbers = gr.Markdown(elem_id=f"numbers-{index}")
                 sides.append((name, settings, gallery, numbers))
-    start = gr.Button("Compare", variant="primary", elem_id="compare")
+    with subject_row:
+        boxes = SubjectBoxes(models, *(side[0] for side in sides), elem_id="compared")
+    with gr.Row():
+        start = gr.Button("Compare", variant="primary", elem_id="compare")
+        stop = gr.Button("Stop")
 
     @told
-    def run(label: str, seed: int, count: int, *ways: str) -> Iterator[Any]:
+    def run(seed: int, count: int, *given: Any) -> Iterator[Any]:
+        ways, subject = given[:4], given[4:]
         shows: list[Any] = [gr.skip()] * 4
         for index in range(2):
             name, settings = ways[2 * index : 2 * index + 2]
             model = models.get(name)
-            given = parse_overrides(settings.split()).values
+            wanted = subject_of(model, *subject)
+            typed = {**parse_overrides(settings.split()).values, **wanted.settings}
             begun, most = time.perf_counter(), 0
-            for state in model.stream([label] * int(count), seed=int(seed), **given):
+            for state in model.stream([wanted.label] * int(count), seed=int(seed), **typed):
                 most = max(most, state.cache_bytes)
             images = shown(state.images)
             took = (time.perf_counter() - begun) / int(count)
@@ -56,5 +64,6 @@ def compare_tab(models: Models) -> None:
             ]
             yield tuple(shows)
 
-    inputs = [label, seed, count, *(part for side in sides for part in side[:2])]
-    start.click(run, inputs, [part for side in sides for part in side[2:]])
+    inputs = [seed, count, *(part for side in sides for part in side[:2]), *boxes.widgets]
+    running = start.click(run, inputs, [part for side in sides for part in side[2:]])
+    stop.click(None, cancels=[running])

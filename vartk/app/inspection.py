@@ -20,6 +20,7 @@ from ..engine.data import fit
 from ..engine.model import Model
 from .models import Models, told
 from .pictures import as_images, shown
+from .subject import Subject, SubjectBoxes, subject_of
 
 
 class Looking(Measuring):
@@ -43,14 +44,13 @@ class Looking(Measuring):
 
 def inspect_tab(models: Models, history: gr.State) -> None:
     """Add the tab."""
-    first = models.get(models.names[0])
     with gr.Row():
         with gr.Column(scale=1):
             name = gr.Dropdown(models.names, value=models.names[0], label="model")
             picture = gr.Image(type="pil", label="picture", elem_id="inspected")
             take = gr.Button("Take the last sample")
             look = gr.Button("Show its scales", variant="primary", elem_id="scales")
-            label = gr.Dropdown(first.classes, value=first.classes[0], label="class")
+            boxes = SubjectBoxes(models, name, elem_id="looked-at")
             attend = gr.Button("Show attention and caches of a sample", elem_id="attention")
         with gr.Column(scale=2):
             scales = gr.Gallery(
@@ -68,10 +68,11 @@ def inspect_tab(models: Models, history: gr.State) -> None:
         yield _scales(models.get(name), picture)
 
     @told
-    def looked(name: str, label: str) -> Iterator[Any]:
+    def looked(name: str, *boxes: Any) -> Iterator[Any]:
         model = models.get(name)
+        subject = subject_of(model, *boxes)
         strategy = Looking()
-        for _ in model.stream([label], strategy=strategy):
+        for _ in model.stream([subject.label], strategy=strategy, **subject.settings):
             pass
         heads = ["layer", *(f"{h}x{w}" for h, w in model.schedule.grids)]
         rows = [
@@ -79,10 +80,10 @@ def inspect_tab(models: Models, history: gr.State) -> None:
             for layer, shares in enumerate(strategy.rows)
         ]
         yield gr.Dataframe(rows, headers=heads), gr.skip()
-        yield gr.skip(), gr.Dataframe(_kept(model, label), headers=["cache", "KiB", "% of all"])
+        yield gr.skip(), gr.Dataframe(_kept(model, subject), headers=["cache", "KiB", "% of all"])
 
     look.click(show, [name, picture], [scales, rests, usage])
-    attend.click(looked, [name, label], [attention, caches])
+    attend.click(looked, [name, *boxes.widgets], [attention, caches])
     take.click(lambda history: history[0] if history else None, history, picture)
 
 
@@ -102,12 +103,12 @@ def _scales(model: Model, picture: Image.Image) -> tuple[Any, Any, Any]:
     return shown((torch.cat(steps) + 1) / 2), shown(torch.cat(added)), table
 
 
-def _kept(model: Model, label: str) -> list[list[Any]]:
+def _kept(model: Model, subject: Subject) -> list[list[Any]]:
     """Return the most that each cache strategy holds after a scale."""
     held: dict[str, int] = {}
     for cache in plugins().registry.names("cache"):
         try:
-            for state in model.stream([label], cache=cache):
+            for state in model.stream([subject.label], cache=cache, **subject.settings):
                 held[cache] = max(held.get(cache, 0), state.cache_bytes)
         except VartkError:  # it is for other models
             continue

@@ -34,10 +34,12 @@ class Models:
         self.get(self.names[0])
 
     def get(self, name: str) -> Model:
-        """Return a model."""
+        """Return a model; `VartkError` where it cannot be loaded, or is a tokenizer alone."""
         with self._lock:
             if name not in self._loaded:
-                self._loaded[name] = load_scales(name, device=self._device)
+                model = load_scales(name, device=self._device)
+                _ = model.takes  # a tokenizer alone cannot sample: this says so
+                self._loaded[name] = model
             return self._loaded[name]
 
 

@@ -14,14 +14,13 @@ from vartk_registry import VartkError
 
 from .models import Models, told
 from .pictures import as_images, shown
+from .subject import SubjectBoxes, subject_of
 
-NO_CLASS = "(none)"
 PLACES = ("center", "left", "right", "top", "bottom")
 
 
 def paint_tab(models: Models, history: gr.State) -> None:
     """Add the tab."""
-    first = models.get(models.names[0])
     with gr.Row():
         with gr.Column(scale=1):
             name = gr.Dropdown(models.names, value=models.names[0], label="model")
@@ -33,7 +32,7 @@ def paint_tab(models: Models, history: gr.State) -> None:
                 elem_id="editor",
             )
             take = gr.Button("Take the last sample", elem_id="take")
-            label = gr.Dropdown([NO_CLASS, *first.classes], value=NO_CLASS, label="class")
+            boxes = SubjectBoxes(models, name, elem_id="painted", optional=True)
             composite = gr.Radio(("paste", "codes"), value="paste", label="composite")
             count = gr.Slider(1, 8, value=4, step=1, label="proposals")
             seed = gr.Number(0, label="seed", precision=0, minimum=0)
@@ -49,39 +48,43 @@ def paint_tab(models: Models, history: gr.State) -> None:
             )
 
     @told
-    def inpaint(name: str, drawing: Any, label: str, composite: str, count: int, seed: int) -> Iterator[Any]:
+    def inpaint(drawing: Any, composite: str, count: int, seed: int, name: str, *boxes: Any) -> Iterator[Any]:
         model = models.get(name)
         picture, mask = _picture_and_mask(drawing)
+        subject = subject_of(model, *boxes)
         made = model.inpaint(
             as_images([picture] * int(count)),
             mask.expand(int(count), 1, *mask.shape[-2:]),
-            None if label == NO_CLASS else [label] * int(count),
+            [subject.label] * int(count),
             seed=int(seed),
             composite=composite,
+            **subject.settings,
         )
         yield shown(made.images)
 
     @told
     def outpaint(
-        name: str, drawing: Any, label: str, count: int, seed: int, canvas: str, place: str
+        drawing: Any, count: int, seed: int, canvas: str, place: str, name: str, *boxes: Any
     ) -> Iterator[Any]:
         model = models.get(name)
+        subject = subject_of(model, *boxes)
         picture, _ = _picture_and_mask(drawing, needs_mask=False)
         wide, high = (float(part) for part in canvas.split("x"))
         made = model.outpaint(
             as_images([picture] * int(count)),
-            None if label == NO_CLASS else [label] * int(count),
+            [subject.label] * int(count),
             seed=int(seed),
             canvas=(wide, high),
             at=place,
+            **subject.settings,
         )
         yield shown(made.images)
 
-    running = fill.click(inpaint, [name, editor, label, composite, count, seed], gallery)
-    other = around.click(outpaint, [name, editor, label, count, seed, canvas, place], gallery)
+    wanted = [name, *boxes.widgets]
+    running = fill.click(inpaint, [editor, composite, count, seed, *wanted], gallery)
+    other = around.click(outpaint, [editor, count, seed, canvas, place, *wanted], gallery)
     stop.click(None, cancels=[running, other])
     take.click(_last, history, editor)
-    name.change(lambda name: gr.Dropdown(choices=[NO_CLASS, *models.get(name).classes]), name, label)
 
 
 def _last(history: list[Image.Image]) -> Any:

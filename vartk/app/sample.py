@@ -8,10 +8,13 @@ from typing import Any
 
 import gradio as gr
 
+from vartk_registry import counted
+
 from ..components import plugins
 from .models import Models, told
 from .pictures import shown
 from .settings import settings_panel, words
+from .subject import Subject, SubjectBoxes, subject_of
 
 HISTORY = 64
 """Images that a user's history holds."""
@@ -22,8 +25,8 @@ def sample_tab(models: Models, history: gr.State) -> None:
     first = models.get(models.names[0])
     with gr.Row():
         with gr.Column(scale=1):
-            name = gr.Dropdown(models.names, value=models.names[0], label="model")
-            label = gr.Dropdown(first.classes, value=first.classes[0], label="class", elem_id="class")
+            name = gr.Dropdown(models.names, value=models.names[0], label="model", elem_id="model")
+            boxes = SubjectBoxes(models, name)
             seed = gr.Number(
                 0, label="seed", precision=0, minimum=0, info="the same seed gives the same image"
             )
@@ -32,7 +35,7 @@ def sample_tab(models: Models, history: gr.State) -> None:
             )
             with gr.Row():
                 start = gr.Button("Sample", variant="primary", elem_id="sample")
-                stop = gr.Button("Stop")
+                stop = gr.Button("Stop", elem_id="stop")
             chosen = settings_panel(plugins().registry, first.config.sampling)
         with gr.Column(scale=2):
             status = gr.Markdown(elem_id="status")
@@ -41,34 +44,35 @@ def sample_tab(models: Models, history: gr.State) -> None:
             )
             with gr.Accordion("The same on the command line and in Python", open=False):
                 command = gr.Code(language="shell", label="command", elem_id="command")
-                python = gr.Code(language="python", label="Python")
+                python = gr.Code(language="python", label="Python", elem_id="python")
             past = gr.Gallery(label="history", columns=8, height="auto", elem_id="history")
 
     @told
     def run(
-        name: str, label: str, seed: int, count: int, chosen: Mapping[str, Any], drawn: list[Any]
+        seed: int, count: int, chosen: Mapping[str, Any], drawn: list[Any], name: str, *boxes: Any
     ) -> Iterator[Any]:
-        model = models.get(name)
-        typed = _typed(name, label, seed, count, chosen)
-        for state in model.stream([label] * int(count), seed=int(seed), **chosen):
+        model, count, seed = models.get(name), int(count), int(seed)
+        subject = subject_of(model, *boxes)
+        typed = _typed(name, subject, seed, count, chosen)
+        for state in model.stream([subject.label] * count, seed=seed, **subject.settings, **chosen):
             pictures = shown(state.images)
             yield f"{state.place}", pictures, *typed, gr.skip(), gr.skip()
         drawn = [*pictures, *drawn][:HISTORY]
-        yield f"{int(count)} images of {label}", pictures, *typed, drawn, drawn
+        yield f"{counted(count, 'image')}{subject}", pictures, *typed, drawn, drawn
 
-    inputs = [name, label, seed, count, chosen, history]
+    inputs = [seed, count, chosen, history, name, *boxes.widgets]
     running = start.click(run, inputs, [status, gallery, command, python, history, past])
-    stop.click(None, cancels=[running])
-    name.change(lambda name: gr.Dropdown(choices=models.get(name).classes), name, label)
+    stop.click(lambda: "stopped", None, status, cancels=[running], queue=False)
 
 
-def _typed(name: str, label: str, seed: int, count: int, chosen: Mapping[str, Any]) -> tuple[str, str]:
+def _typed(name: str, subject: Subject, seed: int, count: int, chosen: Mapping[str, Any]) -> tuple[str, str]:
     """Return the command line and the Python that draw the same images."""
-    parts = ["vartk", "sample", name, *words(chosen), "--class", label]
-    command = shlex.join([*parts, "--count", str(int(count)), "--seed", str(int(seed)), "--out", "samples"])
-    settings = f", **{dict(chosen)!r}" if chosen else ""
+    parts = ["vartk", "sample", name, *words(chosen), *subject.words]
+    command = shlex.join([*parts, "--count", str(count), "--seed", str(seed), "--out", "samples"])
+    settings = "".join(f", {key}={value!r}" for key, value in subject.settings.items())
+    settings += f", **{dict(chosen)!r}" if chosen else ""
     python = (
         f"import vartk\n\nmodel = vartk.load({name!r})\n"
-        f"samples = model.sample([{label!r}] * {int(count)}, seed={int(seed)}{settings})\n"
+        f"samples = model.sample([{subject.label!r}] * {count}, seed={seed}{settings})\n"
     )
     return command, python
