@@ -1,5 +1,6 @@
 """The contract between vartk and its plugins: small, stable, and importable without torch."""
 
+from .classes import class_index
 from .discovery import PluginReport, Plugins, discover
 from .errors import (
     MissingRequirement,
@@ -39,6 +40,7 @@ __all__ = [
     "Unsupported",
     "VartkError",
     "Weights",
+    "class_index",
     "counted",
     "discover",
     "hookimpl",

@@ -30,13 +30,20 @@ class Unsupported(VartkError):
     """A component that cannot serve a request; the message lists every reason."""
 
 
-def suggestion(name: str, valid: Iterable[str]) -> str:
-    """Return the tail of an error message: the nearest of `valid` to `name`, then all of them."""
+def suggestion(name: str, valid: Iterable[str], most: int | None = None) -> str:
+    """Return the tail of an error message: the nearest of `valid` to `name`, then all of them.
+
+    Args:
+        most: how many are listed; None lists all.
+    """
     names = sorted(valid)
     folded = {valid_name.lower(): valid_name for valid_name in names}
     near = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.5)
     hint = f"; did you mean {folded[near[0]]!r}?" if near else "."
-    return f"{hint} Valid: {', '.join(names)}" if names else f"{hint} There are none."
+    if not names:
+        return f"{hint} There are none."
+    rest = len(names[most:]) if most is not None else 0
+    return f"{hint} Valid: {', '.join(names[:most])}" + (f", and {rest} more" if rest else "")
 
 
 def refusal(error: OSError) -> str:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from numbers import Integral
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from vartk_registry import VartkError, shown, suggestion
+from vartk_registry import VartkError, class_index
 from vartk_registry.interfaces import Condition
 
 
@@ -56,7 +55,10 @@ class ClassConditioner(nn.Module):
         `VartkError` for an index out of range and for a name that is unknown or that several classes
         have.
         """
-        return torch.tensor([self._index(value) for value in values], dtype=torch.int64)
+        indices = [
+            self.count if value is None else class_index(value, self.classes, self.count) for value in values
+        ]
+        return torch.tensor(indices, dtype=torch.int64)
 
     def null(self, size: int) -> Tensor:
         """Return `size` null indices [B], on the weights' device."""
@@ -65,35 +67,3 @@ class ClassConditioner(nn.Module):
     def drop(self, batch: Tensor, dropped: Tensor) -> Tensor:
         """Return the indices [B] with the null one where `dropped` [B] is true."""
         return torch.where(dropped, self.count, batch)
-
-    def _index(self, value: Any) -> int:
-        if value is None:
-            return self.count
-        if isinstance(value, str):
-            return self._index_of_name(value.strip())
-        if isinstance(value, Integral) and not isinstance(value, bool):
-            return self._checked(int(value))
-        raise VartkError(f"class {shown(value)} is neither an index nor a name")
-
-    def _index_of_name(self, name: str) -> int:
-        found = [i for i, known in enumerate(self.classes) if known == name]
-        if not found and name.isdecimal():
-            return self._checked(int(name))
-        if not found:
-            folded = name.casefold()
-            found = [i for i, known in enumerate(self.classes) if known.casefold() == folded]
-        if not found:
-            names = suggestion(name, self.classes) if self.classes else self._range()
-            raise VartkError(f"unknown class {shown(name)}{names}")
-        if len(found) > 1:
-            indices = ", ".join(map(str, found))
-            raise VartkError(f"class {name!r} is the name of {indices}; give the index instead")
-        return found[0]
-
-    def _checked(self, index: int) -> int:
-        if not 0 <= index < self.count:
-            raise VartkError(f"class {index} is out of range{self._range()}")
-        return index
-
-    def _range(self) -> str:
-        return f"; give an index from 0 to {self.count - 1}"

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
-from vartk_registry import VartkError, shown, suggestion
+from vartk_registry import VartkError, class_index, shown
 from vartk_registry.interfaces import Generated, Grid, Tokenizer
 
 
@@ -69,7 +69,7 @@ class Pipeline(nn.Module):
             if wrong:
                 raise VartkError(f"{shown(wrong[0])} is no prompt; give a text")
             return list(values)
-        return [self._index(value) for value in values]
+        return [class_index(value, self.choices) for value in values]
 
     def generate(
         self,
@@ -98,14 +98,6 @@ class Pipeline(nn.Module):
         made = self._pipeline(**settings, output_type="np").images
         images = torch.from_numpy(made).permute(0, 3, 1, 2)
         yield Generated(0, 1, lambda: images)
-
-    def _index(self, value: Any) -> int:
-        if value in self.choices:
-            return self.choices.index(value)
-        index = int(value) if str(value).isdecimal() else -1
-        if not 0 <= index < len(self.choices):
-            raise VartkError(f"unknown class {shown(value)}{suggestion(str(value), self.choices[:20])}")
-        return index
 
 
 def _read(path: str) -> Any:

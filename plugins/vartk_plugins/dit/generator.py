@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from vartk_registry import VartkError, suggestion
+from vartk_registry import VartkError, class_index
 from vartk_registry.interfaces import Generated, Grid, LatentTokenizer
 
 from .schedulers import build_scheduler
@@ -90,7 +90,7 @@ class DiT(nn.Module):
 
     def parse(self, values: Sequence[Any]) -> Tensor:
         """Return the indices [B] of classes given by index or name."""
-        return torch.tensor([self._index(value) for value in values])
+        return torch.tensor([class_index(value, self.choices) for value in values])
 
     def drop(self, conditions: Tensor, dropped: Tensor) -> Tensor:
         """Return class indices with the null one where `dropped` is true."""
@@ -151,12 +151,3 @@ class DiT(nn.Module):
 
     def _features(self, images: Tensor) -> Tensor:
         return self._tokenizer[0].features(images)
-
-    def _index(self, value: Any) -> int:
-        names = self.choices
-        if value in names:
-            return names.index(value)
-        index = int(value) if str(value).isdecimal() else -1
-        if not 0 <= index < len(names):
-            raise VartkError(f"unknown class {value!r}{suggestion(str(value), names)}")
-        return index

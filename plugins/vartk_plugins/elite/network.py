@@ -8,6 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from vartk_registry.perceptual import map_distance
+
 SMALLEST = 64
 """Pixels: smaller images are enlarged for `distance`, so that the last of the maps has four positions."""
 
@@ -42,15 +44,8 @@ class ELite0(nn.Module):
         self.eval().requires_grad_(False)
 
     def distance(self, images: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
-        """Return the distance [B], from 0 to 4, of images [B, 3, H, W] in [0, 1] to their reference.
-
-        As in LPIPS (Zhang et al. 2018, arXiv 1801.03924, eq. 1) without learned weights: the squared
-        difference of unit vectors at each position, as a mean over positions, then over five stages.
-        """
-        with torch.no_grad():
-            wanted = self._directions(reference)
-        pairs = zip(self._directions(images), wanted, strict=True)
-        return torch.stack([(a - b).square().sum(1).mean((1, 2)) for a, b in pairs]).mean(0)
+        """Return `map_distance` [B] of images [B, 3, H, W] in [0, 1] to their reference, over five stages."""
+        return map_distance(self._maps, images, reference)
 
     def pooled(self, images: torch.Tensor) -> torch.Tensor:
         """Return the vectors [B, 1280] that the classifier would see."""
@@ -68,11 +63,10 @@ class ELite0(nn.Module):
         logits = self.network.get_classifier()(features)
         return {"features": features, "logits": logits, "spatial": spatial}
 
-    def _directions(self, images: torch.Tensor) -> list[torch.Tensor]:
-        """Return the maps [B, C, h, w] of five stages, of strides 2 to 32, each vector of length 1."""
+    def _maps(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """Return the maps [B, C, h, w] of five stages, of strides 2 to 32."""
         images = _resized(images, max(SMALLEST, min(images.shape[-2:])))
-        maps = self.network.forward_intermediates(_prepared(images), intermediates_only=True)
-        return [F.normalize(found, dim=1) for found in maps]
+        return self.network.forward_intermediates(_prepared(images), intermediates_only=True)
 
 
 def _prepared(images: torch.Tensor) -> torch.Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,6 +13,7 @@ from torch.nn import functional as F
 
 from vartk_registry import VartkError
 from vartk_registry.downloads import download
+from vartk_registry.perceptual import map_distance
 
 SHA256 = "6726825d"
 """The beginning of the digest of the published weights, as their file's name has it."""
@@ -55,15 +57,8 @@ class Inception(nn.Module):
         self.eval().requires_grad_(False)
 
     def distance(self, images: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
-        """Return the distance [B], from 0 to 4, of images [B, 3, H, W] in [0, 1] to their reference.
-
-        As in LPIPS (Zhang et al. 2018, arXiv 1801.03924, eq. 1) without learned weights: the squared
-        difference of unit vectors at each position, as a mean over positions, then over five layers.
-        """
-        with torch.no_grad():
-            wanted = self._directions(reference)
-        pairs = zip(self._directions(images), wanted, strict=True)
-        return torch.stack([(a - b).square().sum(1).mean((1, 2)) for a, b in pairs]).mean(0)
+        """Return `map_distance` [B] of images [B, 3, H, W] in [0, 1] to their reference, over five layers."""
+        return map_distance(self._distant, images, reference)
 
     def pooled(self, images: torch.Tensor) -> torch.Tensor:
         """Return the vectors [B, 2048] of the last pooling, which FID compares."""
@@ -80,9 +75,9 @@ class Inception(nn.Module):
         spatial = self.layers["Mixed_6d"].branch1x1(maps["Mixed_6c"])[:, :_SPATIAL]
         return {"features": features, "logits": logits, "spatial": spatial.flatten(1)}
 
-    def _directions(self, images: torch.Tensor) -> list[torch.Tensor]:
-        """Return the maps [B, C, h, w] of `_DISTANT`, each vector of length 1."""
-        return [F.normalize(found, dim=1) for found in self._maps(images.float() * 255, _DISTANT).values()]
+    def _distant(self, images: torch.Tensor) -> Iterable[torch.Tensor]:
+        """Return the maps [B, C, h, w] of `_DISTANT`."""
+        return self._maps(images.float() * 255, _DISTANT).values()
 
     def _maps(self, pixels: torch.Tensor, names: tuple[str, ...]) -> dict[str, torch.Tensor]:
         """Return what some layers make of pixels [B, 3, H, W] from 0 to 255."""

@@ -79,7 +79,15 @@ def test_what_does_not_fit_is_refused(tokenizer, changes, message):
         build(tokenizer, **changes)
 
 
-@pytest.mark.parametrize("value", ["catz", 3, -1, None])
-def test_an_unknown_class_is_refused(dit, value):
-    with pytest.raises(VartkError, match="unknown class"):
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("drak", "did you mean 'dark'"),
+        (3, "out of range"),
+        (-1, "out of range"),
+        (None, "neither an index nor"),
+    ],
+)
+def test_an_unknown_class_is_refused(dit, value, message):
+    with pytest.raises(VartkError, match=message):
         dit.parse([value])

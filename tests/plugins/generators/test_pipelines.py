@@ -43,6 +43,9 @@ def test_dit_draws_classes(dit):
     check_generator(model.generator, (16, 16), ["class 7", 3], **settings)
     with pytest.raises(VartkError, match="takes no negative_prompt"):
         model.sample([1], negative_prompt="blur")
+    with pytest.raises(VartkError, match="did you mean 'class 901'") as refused:  # not among the first names
+        model.sample(["clas 901"])
+    assert len(str(refused.value)) < 500
 
 
 @pytest.mark.parametrize("path", ["", "missing/folder"])

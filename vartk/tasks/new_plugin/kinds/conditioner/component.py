@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from vartk_registry import UnknownName, VartkError
+from vartk_registry import VartkError, class_index
 from vartk_registry.interfaces import Condition
 
 
@@ -31,7 +31,9 @@ class MyComponent(nn.Module):
 
     def parse(self, values: Sequence[Any]) -> torch.Tensor:
         """Return the indices [B] of classes given by index or name; None is the null condition."""
-        return torch.tensor([self._index(value) for value in values], dtype=torch.int64)
+        null, known = len(self.choices), self.choices
+        indices = [null if value is None else class_index(value, known) for value in values]
+        return torch.tensor(indices, dtype=torch.int64)
 
     def forward(self, batch: torch.Tensor) -> Condition:
         """Return the condition of indices [B]."""
@@ -44,15 +46,3 @@ class MyComponent(nn.Module):
     def drop(self, batch: torch.Tensor, dropped: torch.Tensor) -> torch.Tensor:
         """Return the indices, with the null one where `dropped` [B] is true."""
         return torch.where(dropped, len(self.choices), batch)
-
-    def _index(self, value: Any) -> int:
-        if value is None:
-            return len(self.choices)
-        if value in self.choices:
-            return self.choices.index(value)
-        if not str(value).isdecimal():
-            raise UnknownName("class", str(value), self.choices)
-        if int(value) >= len(self.choices):
-            last = len(self.choices) - 1
-            raise VartkError(f"class {value} is out of range; give an index from 0 to {last}")
-        return int(value)

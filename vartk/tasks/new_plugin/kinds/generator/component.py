@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
-from vartk_registry import UnknownName, VartkError
+from vartk_registry import VartkError, class_index
 from vartk_registry.interfaces import Generated, Grid, Tokenizer
 
 
@@ -48,7 +48,7 @@ class MyComponent(nn.Module):
 
     def parse(self, values: Sequence[Any]) -> torch.Tensor:
         """Return the indices [B] of classes given by index or name."""
-        return torch.tensor([self._index(value) for value in values])
+        return torch.tensor([class_index(value, self.choices) for value in values])
 
     def drop(self, conditions: torch.Tensor, dropped: torch.Tensor) -> torch.Tensor:
         """Return the indices, with the null one where `dropped` [B] is true."""
@@ -81,13 +81,3 @@ class MyComponent(nn.Module):
         time = times[:, None, None, None].expand(-1, 1, *x.shape[2:])
         start = self.start(torch.cat((x, time), dim=1))
         return self.network(start + self.condition(conditions)[..., None, None])
-
-    def _index(self, value: Any) -> int:
-        if value in self.choices:
-            return self.choices.index(value)
-        if not str(value).isdecimal():
-            raise UnknownName("class", str(value), self.choices)
-        if int(value) >= len(self.choices):
-            last = len(self.choices) - 1
-            raise VartkError(f"class {value} is out of range; give an index from 0 to {last}")
-        return int(value)
