@@ -14,7 +14,9 @@ from vartk_registry.interfaces import Schedule
 SCHEDULE = Schedule.of([2, 4, 8])
 
 
-def build_tokenizer(plugin: str, name: str, params: Mapping[str, Any], latent: int = 8) -> Any:
+def build_tokenizer(
+    plugin: str, name: str, params: Mapping[str, Any], latent: int = 8, **settings: Any
+) -> Any:
     """Build the tokenizer for 32-pixel images; the quantizer is of the plugin `vartk_plugins.PLUGIN`."""
     registry = discover(["vartk_plugins.var_vqvae", f"vartk_plugins.{plugin}"]).registry
     size = {"channels": 32, "multipliers": [1, 1, 1], "blocks": 1, "attention": False, "latent": latent}
@@ -22,7 +24,7 @@ def build_tokenizer(plugin: str, name: str, params: Mapping[str, Any], latent: i
     return registry.build(
         "tokenizer",
         "var_vqvae",
-        size,
+        size | settings,
         quantizer=lambda dim: registry.build("quantizer", name, params, dim=dim),
     )
 

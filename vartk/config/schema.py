@@ -193,6 +193,11 @@ class TokenizerTraining(StageConfig):
     l1: float = param(0.2, "weight of the mean absolute error", low=0)
     l2: float = param(1.0, "weight of the mean squared error", low=0)
     vq: float = param(1.0, "weight of the quantizer's losses", low=0)
+    kmeans_images: int = param(
+        0,
+        "number of training images whose vectors start the codebook, by k-means; 0 starts it at random",
+        low=0,
+    )
     perceptual: Slot = slot("feature", NO_FEATURE, also=(NO_FEATURE,))
     perceptual_weight: float = param(0.1, "weight of the perceptual distance", low=0)
     adversarial: Slot = slot("discriminator", NO_ADVERSARY, also=(NO_ADVERSARY,))

@@ -65,6 +65,8 @@ def train_tokenizer(
         torch.manual_seed(config.train.tokenizer.seed)
         model = new_model(config, plugins(), predictor=False)
         stage = TokenizerStage(config, model, datasets, plugins().registry)
+        if not resume:
+            stage.start_codebook(own)
         return train(stage, composed, out, reporter=reporter, device=own, world=world, resume=resume)
 
 

@@ -16,6 +16,12 @@ class ResidualConfig:
     )
     latent: int = param(32, "channels of the latent, and so the dimension of the quantizer", low=1)
     dropout: float = param(0.0, "dropout in the residual blocks", low=0, high=1)
+    gradient: str = param(
+        "straight",
+        "how the decoder's gradient passes the quantisation: straight, unchanged; rotation, rotated and "
+        "rescaled as the latent is (the rotation trick)",
+        choices=("straight", "rotation"),
+    )
     scale_dropout: float = param(
         0.0, "share of the training images that lose their finest scales; XQ-GAN uses 0.1", low=0, high=1
     )

@@ -6,7 +6,7 @@ Legend: B batch, C latent channels, H and W the latent grid, h and w a scale's g
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import torch
@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from vartk_registry import VartkError
 from vartk_registry.interfaces import (
     CodeSpace,
+    FittedQuantizer,
     Grid,
     Quantized,
     Quantizer,
@@ -26,9 +27,13 @@ from vartk_registry.interfaces import (
 from .blocks import GROUPS
 from .coder import Decoder, Encoder
 from .dropout import draw_kept, refilled
+from .gradients import GRADIENTS, STRAIGHT
 
 ALL = slice(None)
 """The images that keep a scale where all do."""
+
+_FITTINGS = 3
+"""How often `fit` fits the codebook: what finer scales have left to quantise depends on it."""
 
 
 class ResidualTokenizer(nn.Module, ABC):
@@ -40,7 +45,7 @@ class ResidualTokenizer(nn.Module, ABC):
 
     Args:
         channels, multipliers: the width of level i is channels * multipliers[i].
-        blocks, latent, dropout, attention, scale_dropout, scale_keep: see `VQVAEConfig`.
+        blocks, latent, dropout, attention, gradient, scale_dropout, scale_keep: see `VQVAEConfig`.
         convolved: whether a 3x3 convolution of the latent stands on either side of the quantizer.
         quantizer: makes the quantizer for vectors of a width.
 
@@ -57,6 +62,7 @@ class ResidualTokenizer(nn.Module, ABC):
         latent: int,
         dropout: float,
         attention: bool,
+        gradient: str,
         scale_dropout: float,
         scale_keep: int,
         convolved: bool,
@@ -74,6 +80,7 @@ class ResidualTokenizer(nn.Module, ABC):
             for _ in range(2)
         )
         self.quantizer = quantizer(latent)
+        self.gradient = gradient
         self.scale_dropout = scale_dropout
         self.scale_keep = scale_keep
 
@@ -100,15 +107,17 @@ class ResidualTokenizer(nn.Module, ABC):
     def forward(self, images: torch.Tensor, schedule: Schedule) -> TokenizerOutput:
         """Encode, quantise and decode images [B, 3, H, W] in [-1, 1].
 
-        The decoder's gradient passes straight through the last f_hat to the encoder. The loss "vq"
-        is the mean over scales of the quantizer's loss, for the f_hat reached, plus its penalty.
+        The decoder's gradient passes through the last f_hat to the encoder as `gradient` says, or, where the
+        quantizer's vectors are differentiable, by way of these. The loss "vq" is the mean over scales of the
+        quantizer's loss, for the f_hat reached, plus its penalty.
 
         With `scale_dropout`, in training mode, some images lose their finest scales: these add nothing to
         f_hat, teach the quantizer nothing and have codes 0, which stand for nothing. The quantizer's loss
         at a scale is that of the images which kept it.
 
         Raises:
-            VartkError: an image size that does not fit; too few scales for `scale_keep`.
+            VartkError: an image size that does not fit; too few scales for `scale_keep`; another `gradient`
+                than "straight" beside a quantizer with a gradient of its own.
         """
         features = self.features(images)
         kept = self._draw_kept(features, schedule)
@@ -118,9 +127,8 @@ class ResidualTokenizer(nn.Module, ABC):
             for scale, f_hat, rows in zip(scales, f_hats, kept, strict=True)
             if len(f_hat[rows])
         ]
-        straight = features + (f_hats[-1] - features).detach()
         return TokenizerOutput(
-            images=self._decoded(straight),
+            images=self._decoded(self._passing(features, f_hats[-1], own=scales[-1].differentiable)),
             codes=[scale.codes for scale in scales],
             losses={"vq": torch.stack(losses).mean()},
         )
@@ -169,6 +177,48 @@ class ResidualTokenizer(nn.Module, ABC):
     def decode(self, f_hat: torch.Tensor) -> torch.Tensor:
         """Return the images [B, 3, H, W], clamped to [-1, 1], of an accumulated latent."""
         return self._decoded(f_hat).clamp(-1, 1)
+
+    @torch.no_grad()
+    def fit(self, images: Iterable[torch.Tensor], schedule: Schedule) -> None:
+        """Begin the codebook with what images, batches [B, 3, H, W] in [-1, 1], leave at each scale.
+
+        Each scale weighs the same. What is left depends on the codebook, so all is done a few times.
+
+        Raises:
+            VartkError: the quantizer has no codebook to fit; an image size that does not fit.
+        """
+        if not isinstance(self.quantizer, FittedQuantizer):
+            raise VartkError(
+                f"{type(self.quantizer).__name__} has no codebook that could begin with k-means; set "
+                "train.tokenizer.kmeans_images=0, or take a quantizer such as vq"
+            )
+        training = self.training
+        self.eval()
+        features = torch.cat([self.features(batch) for batch in images])
+        for _ in range(_FITTINGS):
+            scales = list(self._left(features, schedule))
+            weights = [vectors.new_full((len(vectors),), 1 / len(vectors)) for vectors in scales]
+            self.quantizer.fit(torch.cat(scales), torch.cat(weights))
+        self.train(training)
+
+    def _left(self, features: torch.Tensor, schedule: Schedule) -> Iterator[torch.Tensor]:
+        """Yield what each scale has to quantise, [B n, C]."""
+        rest = features
+        for step, grid in enumerate(schedule.grids):
+            vectors = tokens(rest, grid)
+            yield vectors.flatten(0, 1)
+            rest = rest - self._spread(self.quantizer(vectors).vectors, step, schedule)
+
+    def _passing(self, features: torch.Tensor, f_hat: torch.Tensor, *, own: bool) -> torch.Tensor:
+        """Return f_hat with the gradient that it passes to the features."""
+        if not own:
+            return GRADIENTS[self.gradient](features, f_hat)
+        if self.gradient != STRAIGHT:
+            raise VartkError(
+                f"tokenizer.gradient={self.gradient} would have no effect, because the quantizer passes a "
+                f"gradient of its own; set tokenizer.gradient={STRAIGHT}, or take a quantizer such as vq"
+            )
+        return f_hat
 
     def _decoded(self, f_hat: torch.Tensor) -> torch.Tensor:
         return self.decoder(self.post_quant_conv(f_hat)).float()

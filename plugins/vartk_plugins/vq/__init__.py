@@ -5,7 +5,7 @@ from vartk_registry import ComponentSpec, hookimpl
 
 @hookimpl
 def vartk_components() -> list[ComponentSpec]:
-    """Offer `vq`, `vq-cosine`, `vq-ema` and `pq`."""
+    """Offer `vq`, `vq-cosine`, `vq-ema`, `simvq`, `ibq` and `pq`."""
     return [
         ComponentSpec(
             kind="quantizer",
@@ -27,6 +27,20 @@ def vartk_components() -> list[ComponentSpec]:
             target="vartk_plugins.vq.ema:EMAVectorQuantizer",
             config="vartk_plugins.vq.config:EMAConfig",
             summary="a codebook of moving averages of the encoded vectors; unused codes restart",
+        ),
+        ComponentSpec(
+            kind="quantizer",
+            name="simvq",
+            target="vartk_plugins.vq.sim:SimVectorQuantizer",
+            config="vartk_plugins.vq.config:SimVQConfig",
+            summary="SimVQ: a fixed random codebook times a learned matrix, which moves all entries at once",
+        ),
+        ComponentSpec(
+            kind="quantizer",
+            name="ibq",
+            target="vartk_plugins.vq.ibq:IndexBackpropagationQuantizer",
+            config="vartk_plugins.vq.config:IBQConfig",
+            summary="IBQ: a learned codebook; a softmax over all entries gives each of them a gradient",
         ),
         ComponentSpec(
             kind="quantizer",

@@ -13,13 +13,19 @@ _RESTART = (
 
 
 @dataclass(kw_only=True, slots=True)
-class VQConfig:
-    """Parameters of `vq` and `vq-cosine`."""
+class SimVQConfig:
+    """Parameters of `simvq`."""
 
     classes: int = param(4096, "number of codebook entries", low=2)
     commitment: float = param(
         0.25, "weight of the commitment term, which pulls features to their codes", low=0
     )
+
+
+@dataclass(kw_only=True, slots=True)
+class VQConfig(SimVQConfig):
+    """Parameters of `vq` and `vq-cosine`."""
+
     restart_below: float = param(0.0, _RESTART, low=0, high=1)
 
 
@@ -34,6 +40,20 @@ class EMAConfig(VQConfig):
         high=1,
     )
     restart_below: float = param(0.03, _RESTART, low=0, high=1)
+
+
+@dataclass(kw_only=True, slots=True)
+class IBQConfig(VQConfig):
+    """Parameters of `ibq`."""
+
+    temperature: float = param(
+        0.01, "softness of the choice of a code in gradients, as a squared distance", above=0
+    )
+    entropy: float = param(
+        0.05,
+        "weight of the entropy penalty: entropy of each vector's code minus entropy of a scale's codes",
+        low=0,
+    )
 
 
 @dataclass(kw_only=True, slots=True)

@@ -58,6 +58,11 @@ class ProductQuantizer(nn.Module):
             penalty=torch.stack([part.penalty for part in parts]).sum(),
         )
 
+    def fit(self, vectors: torch.Tensor, weights: torch.Tensor) -> None:
+        """Fit each codebook to its parts of vectors [N, dim] with weights [N], as `VectorQuantizer`."""
+        for part, piece in zip(self.parts, self._cut(vectors), strict=True):
+            part.fit(piece, weights)
+
     def embed(self, codes: torch.Tensor) -> torch.Tensor:
         """Return the vectors [..., dim] of codes [..., P]."""
         pieces = [part.embed(own) for part, own in zip(self.parts, codes.unbind(-1), strict=True)]

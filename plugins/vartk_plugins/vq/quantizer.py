@@ -11,6 +11,8 @@ from torch.nn import functional as F
 
 from vartk_registry.interfaces import CodeSpace, Quantized
 
+from .kmeans import kmeans
+
 _SCORES_AT_ONCE = 2**26
 """How many scores the search holds at a time: 256 MiB of float32."""
 
@@ -59,6 +61,21 @@ class VectorQuantizer(nn.Module):
                 self._learn(vectors.flatten(0, -2).float(), codes.flatten())
         return Quantized(codes, embedded, penalty=self.codebook.weight.new_zeros(()))
 
+    @torch.no_grad()
+    def fit(self, vectors: torch.Tensor, weights: torch.Tensor) -> None:
+        """Make the entries the centres of vectors [N, dim] with weights [N], which k-means finds.
+
+        If there are fewer vectors than entries, the other entries stay.
+        """
+        centres_VD, shares_V = kmeans(vectors.float(), weights.float(), self.space.classes)
+        self.codebook.weight[: len(centres_VD)] = centres_VD
+        if self.hits is not None:
+            self.hits[: len(shares_V)] = shares_V
+
+    def entries(self) -> torch.Tensor:
+        """Return the codebook [classes, dim]."""
+        return self.codebook.weight
+
     def embed(self, codes: torch.Tensor) -> torch.Tensor:
         """Return the entries [..., dim] of codes [...]."""
         return self.codebook(codes)
@@ -66,7 +83,7 @@ class VectorQuantizer(nn.Module):
     def mix(self, weights: torch.Tensor) -> torch.Tensor:
         """Return the mean entry [..., dim] under weights [..., classes]."""
         with torch.autocast(weights.device.type, enabled=False):
-            return weights.float() @ self.codebook.weight
+            return weights.float() @ self.entries()
 
     def loss(self, features: torch.Tensor, approximation: torch.Tensor) -> torch.Tensor:
         """Return the codebook term plus `commitment` times the commitment term (eq. 3)."""
@@ -77,8 +94,8 @@ class VectorQuantizer(nn.Module):
     def _nearest(self, vectors_ND: torch.Tensor) -> torch.Tensor:
         rows = max(1, _SCORES_AT_ONCE // self.space.classes)
         with torch.autocast(vectors_ND.device.type, enabled=False):
-            parts = vectors_ND.float().split(rows)
-            return torch.cat([self._scores(part_ND).argmax(dim=-1) for part_ND in parts])
+            entries_VD, parts = self.entries().detach(), vectors_ND.float().split(rows)
+            return torch.cat([self._scores(part_ND, entries_VD).argmax(dim=-1) for part_ND in parts])
 
     def _learn(self, vectors_ND: torch.Tensor, codes_N: torch.Tensor) -> None:
         """Take in the vectors and codes of a call in training, without waiting for the device."""
@@ -122,16 +139,15 @@ class VectorQuantizer(nn.Module):
             distributed.broadcast(self.codebook.weight, src=0)
             distributed.broadcast(self.hits, src=0)
 
-    def _scores(self, vectors_ND: torch.Tensor) -> torch.Tensor:
+    def _scores(self, vectors_ND: torch.Tensor, entries_VD: torch.Tensor) -> torch.Tensor:
         """Return how near each entry is, [N, V]: -||z - e||^2 / 2 less what is common to a row."""
-        codebook_VD = self.codebook.weight
-        lengths_V = codebook_VD.square().sum(dim=-1)
-        return torch.addmm(lengths_V, vectors_ND, codebook_VD.T, beta=-0.5)
+        lengths_V = entries_VD.square().sum(dim=-1)
+        return torch.addmm(lengths_V, vectors_ND, entries_VD.T, beta=-0.5)
 
 
 class CosineVectorQuantizer(VectorQuantizer):
     """A codebook whose entries are compared by direction; they are returned at their own length."""
 
-    def _scores(self, vectors_ND: torch.Tensor) -> torch.Tensor:
+    def _scores(self, vectors_ND: torch.Tensor, entries_VD: torch.Tensor) -> torch.Tensor:
         # a vector's own length scales its whole row, and so changes no choice
-        return vectors_ND @ F.normalize(self.codebook.weight, dim=-1).T
+        return vectors_ND @ F.normalize(entries_VD, dim=-1).T

@@ -25,10 +25,10 @@ from .guidance import Guidance, LayerGuidance
 from .importer import Exporter, Imported, Importer
 from .logger import Logger
 from .metric import Metric, MomentsMetric, SingleSetMetric
-from .quantizer import CodeSpace, Quantized, Quantizer
+from .quantizer import CodeSpace, FittedQuantizer, Quantized, Quantizer
 from .sampler import Draw, Randomness, Sampler
 from .schedule import Grid, LimitedSchedules, Schedule, ScheduleFactory
-from .tokenizer import LatentTokenizer, Tokenizer, TokenizerOutput
+from .tokenizer import FittedTokenizer, LatentTokenizer, Tokenizer, TokenizerOutput
 from .transformer import GuidedSession, Session, Transformer
 
 __all__ = [
@@ -50,6 +50,8 @@ __all__ = [
     "Example",
     "Exporter",
     "Feature",
+    "FittedQuantizer",
+    "FittedTokenizer",
     "Generated",
     "Generator",
     "Grid",

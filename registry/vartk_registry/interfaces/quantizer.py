@@ -51,13 +51,18 @@ class Quantized:
 
     Attributes:
         codes: [..., *space.shape] int64.
-        vectors: [..., dim], what the codes stand for; no gradient passes to the input.
+        vectors: [..., dim], what the codes stand for; no gradient passes to the input, unless they are
+            differentiable.
         penalty: scalar, the quantizer's own regulariser (an entropy term, say); zero where it has none.
+        differentiable: whether the vectors pass a gradient to the input themselves, which a quantizer may do
+            in training mode. A tokenizer then passes the decoder's gradient to the vectors, and not straight
+            through to the latent.
     """
 
     codes: torch.Tensor
     vectors: torch.Tensor
     penalty: torch.Tensor
+    differentiable: bool = False
 
 
 @runtime_checkable
@@ -83,5 +88,17 @@ class Quantizer(Protocol):
         """Return the scalar loss of approximating `features` (same shape, any layout) by codes.
 
         For VQ: codebook and commitment terms (VQ-VAE, arXiv 1711.00937, eq. 3).
+        """
+        ...
+
+
+@runtime_checkable
+class FittedQuantizer(Quantizer, Protocol):
+    """A quantizer whose codebook can begin with the centres of vectors that are to be quantised."""
+
+    def fit(self, vectors: torch.Tensor, weights: torch.Tensor) -> None:
+        """Fit the codebook to vectors [N, dim] with weights [N] above 0, before training.
+
+        The result depends on these alone, and on no random state.
         """
         ...

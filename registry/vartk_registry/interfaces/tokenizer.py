@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import torch
 
     from .quantizer import CodeSpace
@@ -81,6 +83,18 @@ class Tokenizer(Protocol):
 
     def decode(self, f_hat: torch.Tensor) -> torch.Tensor:
         """Return the images [B, 3, H, W], clamped to [-1, 1], of an accumulated latent."""
+        ...
+
+
+@runtime_checkable
+class FittedTokenizer(Tokenizer, Protocol):
+    """A tokenizer whose codebook can begin with what images are encoded to, before training."""
+
+    def fit(self, images: Iterable[torch.Tensor], schedule: Schedule) -> None:
+        """Fit the codebook to batches of images [B, 3, H, W] in [-1, 1], as `FittedQuantizer`.
+
+        Raises `VartkError` if its quantizer cannot be fitted.
+        """
         ...
 
 

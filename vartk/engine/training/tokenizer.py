@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import chain, islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -11,8 +12,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from vartk_registry import Registry
-from vartk_registry.interfaces import ImageDataset, TokenizerOutput
+from vartk_registry import Registry, VartkError
+from vartk_registry.interfaces import FittedTokenizer, ImageDataset, TokenizerOutput
 
 from ...config import Config, model_part
 from ...files import whole_folder
@@ -70,6 +71,30 @@ class TokenizerStage:
             self.opponent.module.to(memory_format=layout)
         if compiled:
             self._pixel_losses = torch.compile(_pixel_losses)
+
+    def start_codebook(self, device: torch.device) -> None:
+        """Start the codebook by k-means on the first training images, if the configuration asks for it.
+
+        All processes see the same images, so all start with the same codebook.
+
+        Raises:
+            VartkError: the tokenizer has no codebook to start.
+        """
+        count = min(self.train.kmeans_images, len(self._training))
+        if not count:
+            return
+        if not isinstance(self.module, FittedTokenizer):
+            raise VartkError(
+                f"tokenizer {self.config.tokenizer.name!r} has no codebook that could start by k-means; set "
+                "train.tokenizer.kmeans_images=0"
+            )
+        steps = EndlessBatches(len(self._training), self.train.batch, self.train.seed, 0, self.train.steps)
+        views = list(islice(chain.from_iterable(steps), count))
+        parts = (
+            views[first : first + VALIDATED_AT_ONCE] for first in range(0, len(views), VALIDATED_AT_ONCE)
+        )
+        images = (torch.stack([self._training[view] for view in part]).to(device) for part in parts)
+        self.module.to(device).fit(images, self.schedule)
 
     def batches(self, start: int, device: torch.device, world: World = ALONE) -> Iterator[torch.Tensor]:
         """Yield this process's share of each step's images, from `start` on: [B, 3, H, W]."""
