@@ -3,6 +3,7 @@
 - `study`: what a study is, what it can measure, and the built-in ones
 - `training`: trains its systems; those with equal tokenizers share one
 - `measures`: takes each measure
+- `tokenizers`: the measure of tokenizers
 - `carrying`: carries a study out in a folder
 - `report`: its numbers as tables, a page and plots
 """

@@ -19,6 +19,7 @@ from ..tasks.begun import require_same
 from ..tasks.sample import Bar
 from .measures import Context, distances, speed, validation
 from .study import TRAINED, Study, System
+from .tokenizers import reconstruction
 from .training import Trained, Trainer
 
 BEGUN = "begun.json"
@@ -52,6 +53,14 @@ def carry_out(
                 note(f"training {system.name}")
                 trained[system.name] = trainer.train(system)
                 rows[system.name]["commands"] = list(trained[system.name].commands)
+    if "reconstruction" in study.measures:
+        for system in study.systems:
+            note(f"the tokenizer of {system.name}")
+            model, commands = trainer.tokenizer(system)
+            rows[system.name].setdefault("commands", commands)
+            name = f"reconstruction-{system.name}"
+            found = kept.get(name) or kept.keep(name, reconstruction(context, system, model))
+            rows[system.name]["reconstruction"] = found
     for system in study.systems:
         row, own = rows[system.name], trained.get(system.weights or system.name)
         if own is not None and "validation" in study.measures:

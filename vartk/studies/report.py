@@ -14,6 +14,7 @@ from ..scaling.report import of_json, protocol, remarks
 from ..scaling.report import tables as scaling_tables
 from ..tables import Table, markdown_table
 from .plots import scaling_plot, speed_plot
+from .tokenizers import reconstruction_tables
 
 PAGE = "study.md"
 RESULT = "study.json"
@@ -36,6 +37,11 @@ def write_study(result: Mapping[str, Any], folder: Path) -> None:
 
 def tables(result: Mapping[str, Any]) -> Iterator[Table]:
     """Yield the tables of a result, those of each measure."""
+    tokenizers = {
+        name: row["reconstruction"] for name, row in result["systems"].items() if "reconstruction" in row
+    }
+    if tokenizers:
+        yield from reconstruction_tables(tokenizers)
     trained = {name: row for name, row in result["systems"].items() if "validation" in row}
     if trained:
         yield Table(

@@ -17,13 +17,14 @@ QUICK = "quick"
 
 
 MEASURES: Mapping[str, str] = {
+    "reconstruction": "quality of a tokenizer's reconstructions, and the use of its codes by scale",
     "validation": "validation loss and token error, parameters, compute and time of the training",
     "distances": "FD and KID of samples",
     "scaling": "power laws of all systems",
     "speed": "images per second and time to the first image, with random weights",
 }
 TRAINED = ("validation", "distances", "scaling")
-"""The measures that look at a training."""
+"""The measures that look at the training of a transformer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -87,7 +87,7 @@ class Trainer:
 
     def train(self, system: System) -> Trained:
         """Train a system, or what is left of its training; errors as those of both stages."""
-        tokenizer, first = self._tokenizer(system)
+        tokenizer, first = self.tokenizer(system)
         composed = self.composed(system, tokenizer_layer(tokenizer, plugins()))
         run = self.folder / "runs" / system.name
         resume, start = run.exists(), time.perf_counter()
@@ -114,8 +114,11 @@ class Trainer:
             (run / SECONDS).write_text(json.dumps(time.perf_counter() - start))
         return Trained(run, [*first, shlex.join([*second, "--out", str(run)])])
 
-    def _tokenizer(self, system: System) -> tuple[Path, list[str]]:
-        """Return the model folder of a system's tokenizer, and the command that trains it if it does."""
+    def tokenizer(self, system: System) -> tuple[Path, list[str]]:
+        """Return the model folder of a system's tokenizer, and the command that trains it, if any.
+
+        The tokenizer is trained if that is not done.
+        """
         if self.study.tokenizer:
             return find_model(self.study.tokenizer), []
         composed = self.composed(system)
@@ -126,7 +129,10 @@ class Trainer:
         done = out / "done"
         if not done.is_file():
             steps = composed.config.train.tokenizer.steps
-            train_tokenizer(composed, out, **self._settings("tokenizer", steps, resume=out.exists()))
+            resume, start = out.exists(), time.perf_counter()
+            train_tokenizer(composed, out, **self._settings("tokenizer", steps, resume=resume))
+            if not resume:
+                (out / SECONDS).write_text(json.dumps(time.perf_counter() - start))
             done.touch()
         return out / "model", [self._made[out]]
 

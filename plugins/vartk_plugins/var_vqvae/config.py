@@ -22,6 +22,12 @@ class ResidualConfig:
         "rescaled as the latent is (the rotation trick)",
         choices=("straight", "rotation"),
     )
+    restart_scales: int = param(
+        0,
+        "number of coarsest scales whose vectors replace unused entries of the codebook, where the quantizer "
+        "restarts them (`restart_below`); 0 for all scales",
+        low=0,
+    )
     scale_dropout: float = param(
         0.0, "share of the training images that lose their finest scales; XQ-GAN uses 0.1", low=0, high=1
     )

@@ -20,6 +20,7 @@ from vartk_registry.interfaces import (
     Grid,
     Quantized,
     Quantizer,
+    RestartingQuantizer,
     Schedule,
     TokenizerOutput,
 )
@@ -45,12 +46,14 @@ class ResidualTokenizer(nn.Module, ABC):
 
     Args:
         channels, multipliers: the width of level i is channels * multipliers[i].
-        blocks, latent, dropout, attention, gradient, scale_dropout, scale_keep: see `VQVAEConfig`.
+        blocks, latent, dropout, attention: see `VQVAEConfig`.
+        gradient, restart_scales, scale_dropout, scale_keep: see there.
         convolved: whether a 3x3 convolution of the latent stands on either side of the quantizer.
         quantizer: makes the quantizer for vectors of a width.
 
     Raises:
-        VartkError: a width that is not a multiple of 32.
+        VartkError: a width that is not a multiple of 32; `restart_scales` with a quantizer that does not
+            restart entries.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class ResidualTokenizer(nn.Module, ABC):
         dropout: float,
         attention: bool,
         gradient: str,
+        restart_scales: int,
         scale_dropout: float,
         scale_keep: int,
         convolved: bool,
@@ -81,6 +85,13 @@ class ResidualTokenizer(nn.Module, ABC):
         )
         self.quantizer = quantizer(latent)
         self.gradient = gradient
+        self.restart_scales = restart_scales
+        if restart_scales and not isinstance(self.quantizer, RestartingQuantizer):
+            raise VartkError(
+                f"tokenizer.restart_scales={restart_scales} has no effect, because "
+                f"{type(self.quantizer).__name__} does not restart entries; take restart_scales=0, or a "
+                "quantizer such as vq with quantizer.restart_below=0.03"
+            )
         self.scale_dropout = scale_dropout
         self.scale_keep = scale_keep
 
@@ -245,6 +256,8 @@ class ResidualTokenizer(nn.Module, ABC):
         rest = features  # a quantizer passes the gradient of its penalty alone
         with torch.autocast(features.device.type, enabled=False):
             for step, (grid, rows) in enumerate(zip(schedule.grids, kept, strict=True)):
+                if self.restart_scales:
+                    self.quantizer.restarting = step < self.restart_scales
                 scale = self.quantizer(tokens(rest[rows], grid))
                 h_BCHW = self._spread(scale.vectors, step, schedule)
                 if isinstance(rows, torch.Tensor):

@@ -35,12 +35,17 @@ class VectorQuantizer(nn.Module):
     hits: torch.Tensor
     """The moving average [V] of the share of the vectors that each entry is nearest to."""
 
+    restarting: bool
+    """Whether calls may replace entries now; only where `restart_below` is above 0."""
+
     def __init__(self, *, classes: int, commitment: float, restart_below: float, dim: int) -> None:
         super().__init__()
         self.space = CodeSpace(classes)
         self.dim = dim
         self.commitment = commitment
         self.restart_below = restart_below
+        if restart_below:
+            self.restarting = True
         self.codebook = nn.Embedding(classes, dim)
         # Entries of length about 1/4, the size of the residuals an untrained encoder leaves. Short
         # runs with 1024 entries then reach a code perplexity over 500; with lengths 1 or 4, or the
@@ -125,8 +130,10 @@ class VectorQuantizer(nn.Module):
         """Put random vectors in the place of dead entries, each once, the least used entries first.
 
         A new entry counts as one of average use, so that it has time to find vectors of its own. Nothing is
-        replaced where the scalar `finite` is false.
+        replaced where the scalar `finite` is false, or while `restarting` is.
         """
+        if not self.restarting:
+            return
         mean = self.hits.mean()
         dead = (self.hits < self.restart_below * mean).sum() * finite  # the same in every process
         fresh = torch.randperm(len(vectors_ND), device=vectors_ND.device)[: self.space.classes]

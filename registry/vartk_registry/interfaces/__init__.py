@@ -25,7 +25,7 @@ from .guidance import Guidance, LayerGuidance
 from .importer import Exporter, Imported, Importer
 from .logger import Logger
 from .metric import Metric, MomentsMetric, SingleSetMetric
-from .quantizer import CodeSpace, FittedQuantizer, Quantized, Quantizer
+from .quantizer import CodeSpace, FittedQuantizer, Quantized, Quantizer, RestartingQuantizer
 from .sampler import Draw, Randomness, Sampler
 from .schedule import Grid, LimitedSchedules, Schedule, ScheduleFactory
 from .tokenizer import FittedTokenizer, LatentTokenizer, Tokenizer, TokenizerOutput
@@ -72,6 +72,7 @@ __all__ = [
     "Quantized",
     "Quantizer",
     "Randomness",
+    "RestartingQuantizer",
     "Sampler",
     "Schedule",
     "ScheduleFactory",

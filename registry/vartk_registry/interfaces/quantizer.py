@@ -102,3 +102,11 @@ class FittedQuantizer(Quantizer, Protocol):
         The result depends on these alone, and on no random state.
         """
         ...
+
+
+@runtime_checkable
+class RestartingQuantizer(Quantizer, Protocol):
+    """A quantizer that can replace unused entries of its codebook by vectors of a call in training."""
+
+    restarting: bool
+    """Whether the calls that follow may replace entries; a tokenizer sets it for each scale."""
