@@ -224,6 +224,11 @@ class TransformerTraining(StageConfig):
     taken_lr: float = param(
         1.0, "learning rate of the weights that `start_from` gave, as a share of `lr`", low=0, high=1
     )
+    scales: int | None = param(
+        None,
+        "train the first scales alone, which decide what an image shows and cost little; null for all scales",
+        low=1,
+    )
     label_drop: float = param(0.1, "share of the conditions that the null condition replaces", low=0, high=1)
     label_smoothing: float = param(0.0, "label smoothing of the cross-entropy", low=0, high=1)
     self_correction: float = param(

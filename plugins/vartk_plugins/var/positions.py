@@ -23,11 +23,10 @@ def lay_out(
 ) -> Tensor:
     """Return the sum of start (first step alone), position and level of each token of `schedule`.
 
-    For a schedule other than `trained`, each scale takes the positions and the level of a trained scale,
-    the positions resized to its grid: of the same scale if there are as many, or else of the one that is
-    nearest in log area. Where the first step has another number of tokens, each starts at the mean of the
-    learned ones. Without positions (RoPE) there
-    are levels alone.
+    The first scales of `trained` have their own positions and levels. In any other schedule, each scale takes
+    the positions and the level of a trained scale, the positions resized to its grid: of the same scale if
+    there are as many, or else of the one that is nearest in log area. Where the first step has another number
+    of tokens, each starts at the mean of the learned ones. Without positions (RoPE) there are levels alone.
 
     Returns:
         [1, L, C], L of `schedule`.
@@ -41,10 +40,11 @@ def lay_out(
             f"transformer 'var' has learned to predict {ways[trained.raster]}, not {ways[schedule.raster]}; "
             "leave the schedule out, or train a model with it"
         )
-    if schedule != trained and position_1LC is not None:
+    own = schedule.grids == trained.grids[: len(schedule.grids)]
+    if not own and position_1LC is not None:
         _report(trained, schedule)
-    if len(schedule.grids) == len(trained.grids):
-        sources = list(range(len(trained.grids)))
+    if own or len(schedule.grids) == len(trained.grids):
+        sources = list(range(len(schedule.grids)))
     else:
         sources = [nearest_scale(trained.scales, grid) for grid in schedule.grids]
     parts = []

@@ -13,13 +13,14 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from vartk_registry import Registry, VartkError
+from vartk_registry.interfaces import Schedule
 
 from ...config import Config, model_part
 from ...files import whole_folder
 from ...images import enlarged, tile
 from ..attention import build_attention
 from ..build import Predictor
-from ..codes import split, teacher_inputs
+from ..codes import latents, split, teacher_inputs
 from ..data import EndlessBatches, View, loader, on_device
 from ..distributed import ALONE, World
 from ..folder import write_model
@@ -61,13 +62,17 @@ class TransformerStage:
         self.module: nn.Module = model.predictor
         self.judge = judge
         self.shares = dict.fromkeys(taken, self.train.taken_lr)
+        if not self.train.taken_lr:
+            for name in self.shares:  # the backward pass need not compute their gradients
+                self.module.get_parameter(name).requires_grad_(False)
         if model.schedule.raster and self.train.self_correction:
             raise VartkError(
                 f"train.transformer.self_correction={self.train.self_correction:g} has finer scales correct "
                 "wrong codes, and in raster order there are none; take 0"
             )
         self._conditioner = model.predictor.conditioner
-        self._scores = Scores(model.tokenizer.space, model.schedule.scales, equal=self.train.equal_scales)
+        self._schedule = _first(model.schedule, self.train.scales)
+        self._scores = Scores(model.tokenizer.space, self._schedule.scales, equal=self.train.equal_scales)
         self._attend = build_attention(self.train.attention, registry)
         self._data = {name: _Codes(split, model.predictor, self.train.seed) for name, split in tokens.items()}
 
@@ -91,12 +96,14 @@ class TransformerStage:
             dropped = torch.rand(len(codes), device=codes.device) < self.train.label_drop
             conditions = self._conditioner.drop(conditions, dropped)
         tokenizer, schedule = self.model.tokenizer, self.model.schedule
-        given = right = split(codes, schedule)
+        whole = split(codes, schedule)
+        given = right = whole[: len(self._schedule.grids)]
         made = None
         if module.training and self.train.self_correction:
-            given, right, made = with_mistakes(tokenizer, given, schedule, self._mistakes(given))
+            *_, latent = latents(tokenizer, whole, schedule)
+            given, right, made = with_mistakes(tokenizer, given, schedule, self._mistakes(given), latent)
         inputs = teacher_inputs(tokenizer, given, schedule, made)
-        logits = module(inputs, conditions, schedule, self._attend)
+        logits = module(inputs, conditions, self._schedule, self._attend)
         return self._scores.loss(logits, torch.cat(list(right), dim=1), self.train.label_smoothing)
 
     def _mistakes(self, codes: Sequence[torch.Tensor]) -> Err:
@@ -113,14 +120,12 @@ class TransformerStage:
         count = min(len(data), self.train.eval_images)
         if not count:
             return {}
-        total = torch.zeros(2, self.model.schedule.total, dtype=torch.float64)
+        total = torch.zeros(2, self._schedule.total, dtype=torch.float64)
         for start in range(0, count, VALIDATED_AT_ONCE):
             given, conditions = data[start : min(start + VALIDATED_AT_ONCE, count)]
-            codes = given.to(device).long()
-            inputs = teacher_inputs(
-                self.model.tokenizer, split(codes, self.model.schedule), self.model.schedule
-            )
-            logits = module(inputs, conditions.to(device), self.model.schedule, self._attend)
+            codes = given.to(device).long()[:, : self._schedule.total]
+            inputs = teacher_inputs(self.model.tokenizer, split(codes, self._schedule), self.model.schedule)
+            logits = module(inputs, conditions.to(device), self._schedule, self._attend)
             total += self._scores.tokens(logits, codes).double().sum(1).cpu()
         values = {name: value.item() for name, value in self._scores.by_scale(total / count).items()}
         return values if self.judge is None else {**self.judge.measure(self._shown(module)), **values}
@@ -180,6 +185,20 @@ class _Codes(Dataset[Batch]):
         if len(rows) == 1:
             return rows[0]
         return rows[random.Random(f"{self.seed} {turn} {index} caption").randrange(len(rows))]
+
+
+def _first(schedule: Schedule, scales: int | None) -> Schedule:
+    """Return the first scales of a schedule; all for None.
+
+    Raises:
+        VartkError: there are not so many, or the codes come one by one.
+    """
+    if scales is None:
+        return schedule
+    if schedule.raster or scales > len(schedule.grids):
+        have = "raster order, which has one scale" if schedule.raster else f"{len(schedule.grids)} scales"
+        raise VartkError(f"train.transformer.scales={scales}, but the schedule has {have}; leave scales out")
+    return Schedule(schedule.grids[:scales], schedule.reference or schedule.latent)
 
 
 def _card(config: Config) -> str:
