@@ -18,6 +18,7 @@ from smallest import (
     Drawn,
     Edges,
     EveryOther,
+    FirstHalf,
     Greys,
     Halving,
     Imports,
@@ -86,6 +87,13 @@ class Letters(Names):
 class LastSample(OneLayerSession):
     def narrow(self, batch):
         self.cache.kept = {0: tuple(kv.flip(0)[:batch] for kv in self.cache.kept[0])}
+
+
+class EntersAlone(OneLayerSession):
+    def hidden(self, inputs):
+        enter = getattr(self.cache, "enter", lambda layer, step, x: x)
+        enter(0, self.step_index, self.x if inputs is None else inputs)
+        return super().hidden(inputs)
 
 
 class SecondHalf(OneLayerSession):
@@ -210,6 +218,7 @@ BROKEN = {
             ),
             "guided_step must call mix once",
         ),
+        (broken(OneLayer, session=EntersAlone), "must be called around each block, not as [('enter', 0)]"),
         (broken(OneLayer, session=SecondHalf), "a step guided to the first half must give its logits"),
         (
             broken(OneLayer, session=broken(OneLayerSession, step=lambda o, x: o(x)[:, :1])),
@@ -244,6 +253,14 @@ BROKEN = {
         (stateful(KeepAll, append=lambda o, *a: [x[..., :2] for x in o(*a)]), "keys to attend to"),
         (stateful(KeepAll, restore=lambda o, *a: o(*a) * 0), "return an output of all tokens"),
         (stateful(EveryOther, select=lambda o, *a: torch.zeros(4, 2).long()), "distinct"),
+        (stateful(FirstHalf, enter=lambda o, a, b, x: x.repeat(1, 2, 1)), "enter must return 1 to"),
+        (stateful(FirstHalf, leave=lambda o, *a: o(*a)[..., 1:]), "the tokens that leave a block"),
+        (broken(FirstHalf, lossless=True, steps=lambda o, s: 4), "unconditional_from must be from 4 to 4"),
+        (broken(FirstHalf, seeded=lambda o, noise: noise), "seeded must return a CacheStrategy"),
+        (
+            stateful(broken(FirstHalf, lossless=True, unconditional_from=lambda o, s: 4)),
+            "enter of a lossless cache",
+        ),
         (stateful(EveryOther, select=lambda o, *a: torch.zeros(2, 4)), "indices [B, m]"),
         (
             stateful(EveryOther, restore=lambda o, *a: o(*a).flip(1) if a[2] else o(*a)),

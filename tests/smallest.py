@@ -227,6 +227,28 @@ class EveryOther(KeepAll):
     state = EveryOtherState
 
 
+class FirstHalfState(KeepAllState):
+    def enter(self, layer, step, x):
+        self.size = x.shape[1]
+        return x[:, : -(-self.size // 2)]
+
+    def leave(self, layer, step, x):
+        return torch.cat((x, x[:, : self.size - x.shape[1]]), dim=1)
+
+
+class FirstHalf(KeepAll):
+    """Computes the first half of the tokens, in every block; draws the last scale without a condition."""
+
+    lossless = False
+    state = FirstHalfState
+
+    def unconditional_from(self, schedule):
+        return len(schedule) - 1
+
+    def seeded(self, noise):
+        return self
+
+
 class Dense:
     def unavailable(self):
         return ""
@@ -380,6 +402,7 @@ GOOD = [
     ("attention", Dense),
     ("cache", KeepAll),
     ("cache", EveryOther),
+    ("cache", FirstHalf),
     ("generator", Greys),
     ("dataset", Squares),
     ("feature", Edges),

@@ -48,6 +48,9 @@ class Measuring(AllScales, ABC):
     def measure(self, plan: CachePlan, layer: int, step: int, q: torch.Tensor, k: torch.Tensor) -> None:
         """Take in a scale's queries q [B, n, H, D] and all keys k [B, T, H, D], its own last."""
 
+    def measure_tokens(self, plan: CachePlan, layer: int, step: int, x: torch.Tensor) -> None:
+        """Take in the tokens [B, n, C] that enter a block; nothing is measured unless a subclass does."""
+
     @abstractmethod
     def parameters(self) -> dict[str, Any]:
         """Return the calibrated strategy's parameters."""
@@ -72,6 +75,13 @@ class _MeasuredState(AllTokens):
         self._held[layer] = k, v
         self._measuring.measure(self._plan, layer, step, q, k)
         return k, v
+
+    def enter(self, layer: int, step: int, x: torch.Tensor) -> torch.Tensor:
+        self._measuring.measure_tokens(self._plan, layer, step, x)
+        return x
+
+    def leave(self, layer: int, step: int, x: torch.Tensor) -> torch.Tensor:
+        return x
 
     def narrow(self, batch: int) -> None:
         self._held = {layer: (k[:batch].clone(), v[:batch].clone()) for layer, (k, v) in self._held.items()}

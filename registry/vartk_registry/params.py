@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .errors import PluginError, VartkError, shortened, shown, suggestion
@@ -121,10 +121,9 @@ def _required(field: dataclasses.Field[Any]) -> str:
 
 
 def _what_is_wrong(field: dataclasses.Field[Any], value: Any) -> str:
-    """Return what is wrong with a value, or with the first wrong one of a list."""
+    """Return what is wrong with a value, or with the first wrong one of a list or of lists of lists."""
     rule = field.metadata
-    for index, item in enumerate(value) if isinstance(value, (list, tuple)) else ((None, value),):
-        where = field.name if index is None else f"{field.name}[{index}]"
+    for where, item in _items(field.name, value):
         if item is None:
             continue
         if isinstance(item, str) and "\0" in item:
@@ -142,6 +141,15 @@ def _what_is_wrong(field: dataclasses.Field[Any], value: Any) -> str:
         ):
             return f"{where}={item} is out of range; it must be {describe_range(rule)}"
     return ""
+
+
+def _items(where: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield a value, or the values of nested lists, each with its place."""
+    if isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            yield from _items(f"{where}[{index}]", item)
+    else:
+        yield where, value
 
 
 def spelled(value: Any) -> str:

@@ -126,6 +126,14 @@ def test_weights_are_known(name):
     assert (weights.transformer in weights.sha256) is (name not in unknown)
 
 
+def test_published_ratios_are_the_defaults_of_infinity_2b():
+    layers = [*load_layers("infinity-2b", plugins()), Layer("test", {"sampling": {"cache": "fastervar"}})]
+    cache = compose(Config, layers, plugins()).config.sampling.cache.params
+    assert (cache["scales"], cache["group"]) == (3, 4)
+    assert [len(row) for row in cache["ratios"]] == [8, 8, 8]
+    assert cache["ratios"][0][3] == 0.375
+
+
 def test_the_tokenizers_recipe():
     train = composed("var-d16").train.tokenizer
     assert (*train.betas, train.lr, train.ema) == (0.5, 0.9, 3e-4, 0.9999)

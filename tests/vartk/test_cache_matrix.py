@@ -29,6 +29,7 @@ COVERING = {
     **{name: {"name": name, **params} for name, params in EVICTING.items()},
     "fastvar": {"name": "fastvar", **NO_PRUNING},
     "tome": {"name": "tome", **NO_PRUNING},
+    "fastervar": {"name": "fastervar", "ratios": [[1]], "drop_conditional": False},
     "skip_last": {"name": "skip_last", "scales": 0},
     "hack, both sorts of heads": {"name": "hack", "budget": 1, "contextual": [[0], [1]]},
     "sink+fastvar": [{"name": "sink", "share": 1}, {"name": "fastvar", **NO_PRUNING}],

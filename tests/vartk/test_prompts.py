@@ -176,3 +176,15 @@ def test_caches_are_compared_on_prompts(vartk, folder, tmp_path):
     ran = vartk("compare", folder, "--cache", "full,fastvar", "--out", tmp_path / "none")
     assert ran.code == 2
     assert "this model draws prompts; give one" in ran.err
+
+
+def test_a_cache_is_calibrated_on_prompts(vartk, folder):
+    words = ("calibrate", folder, "cache=fastervar", "cache.scales=1", "--count", 2)
+    ran = vartk(*words)
+    assert ran.code == 2
+    assert "this model draws prompts; give one" in ran.err
+    ran = vartk(*words, "--prompt", "a pear", "--prompt", "a red apple", "--json")
+    assert ran.code == 0, ran.err
+    (ratios,) = json.loads(ran.out.splitlines()[-1])["parameters"]["ratios"]
+    assert len(ratios) == 1
+    assert 0 < ratios[0] <= 1

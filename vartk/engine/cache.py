@@ -10,11 +10,15 @@ from vartk_registry.interfaces import (
     CachePlan,
     CacheState,
     CacheStrategy,
+    DrawingStrategy,
+    GroupingState,
     MergingState,
     PartialStrategy,
     Schedule,
     Seam,
+    UnconditionalStrategy,
 )
+from vartk_registry.noise import KeyedNoise
 
 from ..config import CHAIN, Slot
 
@@ -54,6 +58,17 @@ class Chain:
         """Return the fewest scales that a part has generated."""
         return min(part.steps(schedule) for part in self._parts)
 
+    def unconditional_from(self, schedule: Schedule) -> int:
+        """Return the first scale that a part has drawn from guidance's null branch alone."""
+        asked = [part for part in self._parts if isinstance(part, UnconditionalStrategy)]
+        return min((part.unconditional_from(schedule) for part in asked), default=len(schedule))
+
+    def seeded(self, noise: KeyedNoise) -> Chain:
+        """Return the chain with random numbers for the parts that draw some."""
+        return Chain(
+            [part.seeded(noise) if isinstance(part, DrawingStrategy) else part for part in self._parts]
+        )
+
     def start(self, plan: CachePlan) -> ChainState:
         """Return the state for a new generation: only the parts that decide something have one."""
         keeper, pruner = self._deciding("keys"), self._deciding("tokens")
@@ -79,6 +94,9 @@ class ChainState:
             self.attend = keeper.attend
         if isinstance(pruner, MergingState):
             self.merge = pruner.merge
+        if isinstance(pruner, GroupingState):
+            self.enter = pruner.enter
+            self.leave = pruner.leave
 
     def narrow(self, batch: int) -> None:
         """Narrow both."""

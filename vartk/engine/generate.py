@@ -14,6 +14,7 @@ from vartk_registry.interfaces import (
     Attend,
     CacheStrategy,
     Condition,
+    DrawingStrategy,
     Guidance,
     GuidedSession,
     LayerGuidance,
@@ -23,6 +24,7 @@ from vartk_registry.interfaces import (
     Transformer,
 )
 
+from .branches import Branches
 from .canvas import Canvas
 from .inference.decoding import decoded
 from .inference.precision import PRECISIONS, Precision
@@ -54,17 +56,6 @@ class Recipe:
                 "another cache, such as cache=full"
             )
 
-    @property
-    def guided_steps(self) -> int:
-        """The number of steps, from the first, for which the null branch is computed.
-
-        A step without guidance still needs it where a later one has some: its keys are attended to.
-        """
-        steps = len(self.schedule)
-        generated = range(self.cache.steps(self.schedule))
-        guided = [step for step in generated if self.guidance.weight(step, steps) != 0]
-        return guided[-1] + 1 if guided else 0
-
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
@@ -85,7 +76,8 @@ class Steps:
     """The computations of a generation, a step at a time; none waits for the device.
 
     Args:
-        condition, null: one entry an image; with guidance they run as one batch, conditional half first.
+        condition, null: one entry an image; with guidance they run as one batch, the branch that goes on
+            longer as the first half.
         drafted: how many scales, from the first, another transformer draws.
 
     Attributes:
@@ -105,21 +97,24 @@ class Steps:
         self._recipe = recipe
         self._drafted = drafted
         self._batch = len(condition)
-        self._guided_steps = recipe.guided_steps
-        if self._guided_steps <= drafted:  # no scale that is left to draw is guided
-            self._guided_steps = 0
-        if self._guided_steps:
+        self._branches = Branches.of(recipe.guidance, recipe.cache, recipe.schedule, drafted)
+        if self._branches.null_goes_on:
+            condition, null = null, condition
+        if self._branches.both:
             condition = _concatenated(condition, null)
         self._device = condition.vector.device
+        cache = recipe.cache
+        if isinstance(cache, DrawingStrategy):
+            cache = cache.seeded(recipe.random.beside)
         self.overflow = Overflow(len(recipe.schedule), self._device, recipe.precision)
         with recipe.precision.autocast(self._device):
-            self._session = transformer.begin(condition, recipe.schedule, recipe.cache, recipe.attend)
+            self._session = transformer.begin(condition, recipe.schedule, cache, recipe.attend)
 
     def __call__(self, step: int, canvas: Canvas) -> Drawn | None:
         """Compute a step from what the steps before have made; None if it is drafted."""
         recipe, batch = self._recipe, self._batch
-        guided = step < self._guided_steps
-        if self._guided_steps and step == self._guided_steps:
+        guided = step < self._branches.both
+        if step and step == self._branches.both:
             self._session.narrow(batch)
         inputs = canvas.next_input()
         if guided and inputs is not None:
@@ -143,7 +138,7 @@ class Steps:
         with self._recipe.precision.autocast(self._device):
             if not guided:
                 return session.step(inputs).float()
-            mix = partial(guidance.mix, weight=guidance.weight(step, len(self._recipe.schedule)))
+            mix = partial(self._mix, self._branches.weights[step])
             if not layer:
                 logits = session.step(inputs).float()
                 return mix(*logits.split(self._batch))
@@ -153,6 +148,12 @@ class Steps:
                     "blocks; take guidance.layer=0"
                 )
             return session.guided_step(inputs, layer, mix)[: self._batch].float()
+
+    def _mix(self, weight: float, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+        """Return what guidance makes of the two halves of the batch."""
+        if self._branches.null_goes_on:
+            first, second = second, first
+        return self._recipe.guidance.mix(first, second, weight)
 
 
 @torch.no_grad()

@@ -25,7 +25,7 @@ def _race(p_ptr, key_ptr, out_ptr, V, offset, WIDTH: tl.constexpr):
     for first in range(0, V, WIDTH):
         v = first + tl.arange(0, WIDTH)
         x = v * stride + start
-        # the hash of `randomness._mixed`, shifted as unsigned integers are
+        # the hash of `vartk_registry.noise.mixed`, shifted as unsigned integers are
         x = (x ^ ((x >> 16) & 0xFFFF)) * 0x7FEB352D
         x = (x ^ ((x >> 15) & 0x1FFFF)) * -2073254261
         x = x ^ ((x >> 16) & 0xFFFF)

@@ -12,12 +12,19 @@ import torch
 from vartk_registry import UnknownName
 from vartk_registry.interfaces import Randomness, Schedule
 from vartk_registry.kernels import serves_triton
+from vartk_registry.noise import KeyedNoise, mixed, offset, unit
 
 POLICIES = ("per_image", "shared")
 
 
 class GenerationRandom(Protocol):
-    """The random numbers of one generation, step by step."""
+    """The random numbers of one generation, step by step.
+
+    Attributes:
+        beside: for what draws no codes, such as a cache; these numbers leave those of the codes alone.
+    """
+
+    beside: KeyedNoise
 
     def at(self, step: int) -> Randomness:
         """Return the random numbers of a step."""
@@ -31,12 +38,14 @@ class PerImageRandom:
     scale. A code's integer is the key of its noise, see `KeyedRandom`.
 
     Args:
-        keys: [B, codes of all scales] int64, in the order scale, position, axis of the code.
+        keys: [B, codes of all scales + 1] int64, in the order scale, position, axis of the code; the last
+            one of an image is for the numbers `beside`.
         sizes: the codes of each step, with all their axes.
     """
 
     def __init__(self, keys: torch.Tensor, sizes: Sequence[int]) -> None:
         self.keys = keys
+        self.beside = KeyedNoise(keys[:, -1])
         self._sizes = sizes
         self._stops = list(accumulate(sizes))
 
@@ -81,9 +90,9 @@ class KeyedRandom:
         start = keys.to(torch.int32) + self._next_call()
         stride = (keys >> 32).to(torch.int32) | 1
         classes = torch.arange(like.shape[-1], dtype=torch.int32, device=like.device)
-        uniform = _mixed(classes * stride + start).to(like.dtype).mul_(2.0**-32).add_(0.5)
         # never 0, which would win every race, and never 1, which would lose against probability 0
-        return uniform.clamp_(2.0**-33, 1 - 2.0**-24).neg_().log1p_().neg_()
+        uniform = unit(mixed(classes * stride + start), like.dtype)
+        return uniform.neg_().log1p_().neg_()
 
     def _keys_of(self, like: torch.Tensor) -> torch.Tensor:
         """Return the key of each code, in the shape [B, n, *shape]."""
@@ -100,10 +109,16 @@ class KeyedRandom:
 
 
 class SharedRandom:
-    """One generator for the whole batch: the stream of the original VAR."""
+    """One generator for the whole batch: the stream of the original VAR.
 
-    def __init__(self, generator: torch.Generator) -> None:
+    Args:
+        generator: of the codes.
+        keys: [B] int64, of the numbers `beside`, one for each image.
+    """
+
+    def __init__(self, generator: torch.Generator, keys: torch.Tensor) -> None:
         self.generator = generator
+        self.beside = KeyedNoise(keys)
 
     def at(self, step: int) -> SharedRandom:
         """Return the random numbers of a step: the stream goes on, whatever the step."""
@@ -119,26 +134,6 @@ class SharedRandom:
     def exponential(self, like: torch.Tensor) -> torch.Tensor:
         """Draw Exponential(1) numbers in the shape of `like`."""
         return torch.empty_like(like).exponential_(generator=self.generator)
-
-
-_GOLDEN = -1640531527  # 2^32 divided by the golden ratio, as int32: an odd step that visits all integers
-
-
-def offset(call: int) -> int:
-    """Return what a call, counted from 0, adds to the keys: another int32 for each."""
-    return (call * _GOLDEN + 2**31) % 2**32 - 2**31
-
-
-def _mixed(x: torch.Tensor) -> torch.Tensor:
-    """Return int32 integers whose bits all depend on all bits of x (the hash "lowbias32" of Wellons, 2018).
-
-    Its products wrap; its shifts are those of unsigned integers. Changes x in place.
-    """
-    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B - 2**32)):
-        x ^= (x >> shift) & (2 ** (32 - shift) - 1)
-        x *= factor
-    x ^= (x >> 16) & 0xFFFF
-    return x
 
 
 def randomness(
@@ -157,9 +152,11 @@ def randomness(
     if policy not in POLICIES:
         raise UnknownName("random policy", policy, POLICIES)
     if policy == "shared":
-        return SharedRandom(torch.Generator(device).manual_seed(seeds[0]))
+        beside = torch.cat([_keys(seed, 1) for seed in seeds]).to(device)
+        return SharedRandom(torch.Generator(device).manual_seed(seeds[0]), beside)
     sizes = [size * math.prod(code) for size in schedule.sizes]
-    return PerImageRandom(torch.stack([_keys(seed, sum(sizes)) for seed in seeds]).to(device), sizes)
+    keys = torch.stack([_keys(seed, sum(sizes) + 1) for seed in seeds])
+    return PerImageRandom(keys.to(device), sizes)
 
 
 def _keys(seed: int, count: int) -> torch.Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +23,18 @@ def calibrate(
     count: int,
     seed: int,
     add_bar: Callable[[str, int], Bar],
+    prompts: Sequence[str] = (),
 ) -> tuple[str, dict[str, Any]]:
     """Sample with the recorder of a cache strategy; return the strategy's name, and what it found.
 
     Args:
         settings: nested keys of the sampling configuration; `cache` names the strategy.
         count: images, of all classes in turn; seed: of the first one, the others counting up from it.
+        prompts: in the place of classes, for a model of texts.
 
     Raises:
-        VartkError: the strategy has nothing to calibrate; the message names those that have.
+        VartkError: the strategy has nothing to calibrate; the message names those that have. Or prompts are
+            missing.
     """
     sampling, registry = model.sampling(**settings), model.plugins.registry
     name = sampling.cache.name
@@ -42,11 +45,15 @@ def calibrate(
             f"{', '.join(calibratable(registry)) or 'none'}, as in `vartk calibrate MODEL cache=NAME`"
         )
     recorder = strategy.calibration()
-    indices = model.parse(model.classes).tolist()
+    if model.takes == "caption" and not prompts:
+        raise VartkError("this model draws prompts; give one, as in --prompt 'a red apple'")
+    if prompts and model.takes != "caption":
+        raise VartkError("this model draws classes, not prompts; leave --prompt out")
+    choices = prompts or model.parse(model.classes).tolist()
     bar = add_bar(f"calibrate {name}", count)
     for start in range(0, count, sampling.batch):
         rows = range(start, min(start + sampling.batch, count))
-        labels = [indices[row % len(indices)] for row in rows]
+        labels = [choices[row % len(choices)] for row in rows]
         seeds = [seed + row for row in rows]
         for state in model.stream(labels, seed=seeds, strategy=recorder, **settings):
             share = (state.step + 1) / len(state.schedule)

@@ -134,6 +134,8 @@ class AmsKvState(HeldScales):
         grids = self._grids[step - 1], self._grids[step]
         if any(tokens.shape[1] != h * w for tokens, (h, w) in zip((before, k), grids, strict=True)):
             return False  # some tokens were pruned: these are not grids
+        if k.is_meta:
+            return False  # where operations are only counted, there are no numbers to compare
         return bool(similarity(k[:1], before[:1], *grids) < strategy.threshold)
 
 

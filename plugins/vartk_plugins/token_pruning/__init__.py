@@ -18,6 +18,11 @@ def vartk_components() -> list[ComponentSpec]:
         )
         for name, attribute, summary in (
             ("fastvar", "FastVar", "FastVAR: the finest scales compute only their pivotal tokens, or none"),
+            (
+                "fastervar",
+                "FasterVar",
+                "FasterVAR: the last scales in a low rank, without their conditional half",
+            ),
             ("tome", "ToMe", "token merging: the finest scales compute similar tokens as one token"),
             ("skip_last", "SkipLast", "does not generate the last scales"),
         )

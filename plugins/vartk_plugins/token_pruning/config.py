@@ -53,6 +53,25 @@ class ToMe(Place):
 
 
 @dataclass(kw_only=True, slots=True)
+class FasterVar:
+    """Parameters of `fastervar`."""
+
+    scales: int = param(2, "number of scales, from the last, that are computed in a low rank", low=1)
+    ratios: list[list[float]] = param(
+        [[0.3]],
+        "shares of the tokens that these scales compute, a list per scale with a number per group of blocks; "
+        "one number holds for all groups, one list for all scales; 0 skips a scale at the end",
+        low=0,
+        high=1,
+    )
+    group: int = param(4, "blocks of a group", low=1)
+    drop_conditional: bool = param(True, "these scales run the null branch of guidance alone")
+    alpha: float = param(
+        0.98, "share of the energy that the ratios of `vartk calibrate` hold", above=0, high=1
+    )
+
+
+@dataclass(kw_only=True, slots=True)
 class SkipLast:
     """Parameters of `skip_last`."""
 

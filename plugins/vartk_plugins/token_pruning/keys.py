@@ -40,6 +40,12 @@ class AllKeys:
         self._filled[layer] = stop
         return kept[0, :, :stop], kept[1, :, :stop]
 
+    def _grow(self, layer: int, tokens: int) -> None:
+        """Give a layer new memory, of the samples that are left and of more tokens."""
+        held = self._kv[layer]
+        self._kv[layer] = held.new_empty(2, self._batch, tokens, *held.shape[3:])
+        self._kv[layer][:, :, : held.shape[2]] = held
+
     def narrow(self, batch: int) -> None:
         """Keep the first `batch` samples, as views."""
         self._batch = batch

@@ -15,6 +15,7 @@ from vartk_registry.interfaces import (
     CacheState,
     CacheStrategy,
     Calibration,
+    GroupingState,
     MergingState,
     PartialStrategy,
 )
@@ -56,6 +57,9 @@ class BoundedContext(AllTokens):
             self.restore = pruner.restore
             if isinstance(pruner, MergingState):
                 self.merge = pruner.merge
+            if isinstance(pruner, GroupingState):
+                self.enter = pruner.enter
+                self.leave = pruner.leave
 
     def append(self, layer: int, step: int, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Return the keys and values [B, T, H, D] in sight, this scale's at the end."""

@@ -19,6 +19,7 @@ from vartk_registry.interfaces import (
     CachePlan,
     CacheState,
     CacheStrategy,
+    GroupingState,
     MergingState,
     Schedule,
 )
@@ -63,6 +64,7 @@ class ScaleSession:
         self._vector_BC = vector
         self._layout_1MC = model.layout(tokens)
         self._turns_1Md2 = model.turns(tokens)
+        self._turns: Tensor | None = None
         self._head_modulation = model.head_modulate(vector)
         self._prepared = [block.prepare(block_condition) for block in model.blocks]
         plan = CachePlan(
@@ -81,6 +83,7 @@ class ScaleSession:
             self.cache = start_bounded(cache, plan, model.context)
         self._cache_attends = isinstance(self.cache, AttendingState)
         self._cache_merges = isinstance(self.cache, MergingState)
+        self._cache_groups = isinstance(self.cache, GroupingState)
 
     def step(self, inputs: Tensor | None) -> Tensor:
         """Return the logits [B, n, *shape, classes] of the next step; see `Session` of the interface."""
@@ -116,11 +119,16 @@ class ScaleSession:
         grids = self._grids[self._step : self._step + 1]
         tokens = self._vector_BC[:, None] if inputs is None else self._model.embed_inputs(inputs, grids)
         x_BmC = tokens + self._layout_1MC[:, start:stop]
-        self._turns = None if self._turns_1Md2 is None else self._turns_1Md2[:, start:stop]
         for layer, block in enumerate(self._model.blocks):
+            if self._cache_groups:
+                x_BmC = self.cache.enter(layer, self._step, x_BmC)
+            if self._turns_1Md2 is not None:
+                self._turns = self._turns_1Md2[:, start : start + x_BmC.shape[1]]
             attend = partial(self._attend_cached, layer)
             around = partial(self._on_selected, layer)
             x_BmC = block.run(x_BmC, self._prepared[layer], attend, around)
+            if self._cache_groups:
+                x_BmC = self.cache.leave(layer, self._step, x_BmC)
             if layer == mixed:
                 half_BmC = mix(*x_BmC.chunk(2))
                 x_BmC = torch.cat((half_BmC, half_BmC))

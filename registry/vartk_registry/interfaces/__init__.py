@@ -12,9 +12,12 @@ from .cache import (
     CacheStrategy,
     Calibratable,
     Calibration,
+    DrawingStrategy,
+    GroupingState,
     MergingState,
     PartialStrategy,
     Seam,
+    UnconditionalStrategy,
 )
 from .conditioner import Condition, Conditioner, EncodingConditioner, ImitatingConditioner
 from .dataset import Example, ImageDataset
@@ -46,6 +49,7 @@ __all__ = [
     "Conditioner",
     "Discriminator",
     "Draw",
+    "DrawingStrategy",
     "EncodingConditioner",
     "Example",
     "Exporter",
@@ -55,6 +59,7 @@ __all__ = [
     "Generated",
     "Generator",
     "Grid",
+    "GroupingState",
     "Guidance",
     "GuidedSession",
     "ImageDataset",
@@ -83,5 +88,6 @@ __all__ = [
     "TokenizerOutput",
     "TrainableGenerator",
     "Transformer",
+    "UnconditionalStrategy",
     "VectorFeature",
 ]

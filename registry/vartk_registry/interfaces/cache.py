@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     import torch
 
+    from ..noise import KeyedNoise
     from .schedule import Schedule
 
 
@@ -27,7 +28,8 @@ class CachePlan:
     Attributes:
         schedule: of the tokens; `shapes` holds the grid of each step.
         layers, heads, head_dim: the model's shape.
-        batch: of both guidance halves, the conditional one first.
+        batch: of both guidance halves. The half that is kept longer comes first: the conditional one, or
+            the null one with a strategy that draws the last scales from it (`UnconditionalStrategy`).
         scale: what attention multiplies q k^T with.
         dtype, device: of keys and values.
     """
@@ -72,7 +74,7 @@ class CacheState(Protocol):
         ...
 
     def narrow(self, batch: int) -> None:
-        """Keep the first `batch` samples: called where the null branch of guidance is dropped."""
+        """Keep the first `batch` samples: called where one of the branches of guidance is dropped."""
         ...
 
     def nbytes(self) -> int:
@@ -117,6 +119,26 @@ class MergingState(CacheState, Protocol):
 
 
 @runtime_checkable
+class GroupingState(CacheState, Protocol):
+    """Optional, of a `CacheState` that changes the tokens between blocks, such as around groups of blocks."""
+
+    def enter(self, layer: int, step: int, x: torch.Tensor) -> torch.Tensor:
+        """Return the tokens [B, m, C] that a block works on, from those before it, x.
+
+        Called before each block. x is [B, n, C], all tokens of the scale or those that an earlier `enter`
+        has left. The m tokens have the positions of the first m tokens of the scale.
+        """
+        ...
+
+    def leave(self, layer: int, step: int, x: torch.Tensor) -> torch.Tensor:
+        """Return the tokens after a block, from its output x [B, m, C].
+
+        Called after each block. After the last one these must be all tokens of the scale, [B, n, C].
+        """
+        ...
+
+
+@runtime_checkable
 class CacheStrategy(Protocol):
     """Component kind `cache`."""
 
@@ -142,6 +164,31 @@ class PartialStrategy(CacheStrategy, Protocol):
 
     seams: frozenset[Seam]
     """What it decides; a chain has at most one part for "keys" and one for "tokens"."""
+
+
+@runtime_checkable
+class UnconditionalStrategy(CacheStrategy, Protocol):
+    """Optional, of a `CacheStrategy` with which guidance's null branch alone draws the last scales."""
+
+    def unconditional_from(self, schedule: Schedule) -> int:
+        """Return the first scale that is drawn without the conditional branch; the number of scales for none.
+
+        Before it both branches run. Without guidance there is no null branch, and this is not asked.
+        """
+        ...
+
+
+@runtime_checkable
+class DrawingStrategy(CacheStrategy, Protocol):
+    """Optional, of a `CacheStrategy` that draws random numbers."""
+
+    def seeded(self, noise: KeyedNoise) -> CacheStrategy:
+        """Return the strategy for one generation, whose numbers come from `noise`, an entry for each image.
+
+        Where both branches of guidance run, the batch of a state is twice as large as `noise`, and the two
+        samples of an image have the same numbers. A strategy that was not seeded has numbers of its own.
+        """
+        ...
 
 
 @runtime_checkable

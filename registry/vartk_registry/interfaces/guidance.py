@@ -13,9 +13,10 @@ class Guidance(Protocol):
     """Component kind `guidance`."""
 
     def weight(self, step: int, steps: int) -> float:
-        """Return the strength t at `step` of `steps`; 0 means the conditional logits alone.
+        """Return the strength t at `step` of `steps`; 0 means the conditional logits alone, -1 the null ones.
 
-        The null branch is not computed at all after the last step whose weight is not 0.
+        The null branch is not computed at all after the last step whose weight is not 0, and the conditional
+        one not after the last step whose weight is not -1.
         """
         ...
 

@@ -7,8 +7,19 @@ from typing import Any
 
 import torch
 
-from ..interfaces import AttendingState, CachePlan, CacheState, CacheStrategy, MergingState, Schedule
+from ..interfaces import (
+    AttendingState,
+    CachePlan,
+    CacheState,
+    CacheStrategy,
+    DrawingStrategy,
+    GroupingState,
+    MergingState,
+    Schedule,
+    UnconditionalStrategy,
+)
 from ..masks import MaskSpec
+from ..noise import KeyedNoise
 from .attention import dense_attend
 from .rules import require, require_close, require_shape
 
@@ -23,6 +34,7 @@ _PLAN = CachePlan(
     device=torch.device("cpu"),
 )
 _NARROWED = 2
+_WIDTH = 8
 _BRANCHES = ("attention", "cross_attention", "ffn")
 
 
@@ -36,7 +48,16 @@ def check_cache(strategy: CacheStrategy) -> None:
     steps, scales = strategy.steps(_PLAN.schedule), len(_PLAN.schedule)
     least = scales if strategy.lossless else 1
     require(least <= steps <= scales, f"steps must be from {least} to {scales} here, not {steps!r}")
+    if isinstance(strategy, UnconditionalStrategy):
+        first = strategy.unconditional_from(_PLAN.schedule)
+        least = scales if strategy.lossless else 1
+        require(
+            least <= first <= scales, f"unconditional_from must be from {least} to {scales}, not {first!r}"
+        )
     _check_start(strategy)
+    if isinstance(strategy, DrawingStrategy):
+        strategy = strategy.seeded(KeyedNoise(torch.arange(_NARROWED)))
+        require(isinstance(strategy, CacheStrategy), "seeded must return a CacheStrategy")
     state = strategy.start(_PLAN)
     generator = torch.Generator().manual_seed(0)
     taken: list[list[torch.Tensor]] = [[] for _ in range(_PLAN.layers)]
@@ -47,23 +68,30 @@ def check_cache(strategy: CacheStrategy) -> None:
             state.narrow(batch)
             _check_nbytes(state, strategy)
             taken = [[kv[:, :batch] for kv in layer] for layer in taken]
+        tokens = torch.randn(batch, size, _WIDTH, generator=generator)
         for layer in range(_PLAN.layers):
+            if isinstance(state, GroupingState):
+                tokens = _entered(state, strategy, layer, step, tokens)
             for branch in _BRANCHES:
-                x = torch.randn(batch, size, 8, generator=generator)
+                count = tokens.shape[1]
+                x = torch.randn(batch, count, _WIDTH, generator=generator)
                 kept = state.select(layer, branch, step, x)
-                count = size if kept is None else _kept_count(kept, batch, size)
-                if kept is not None and isinstance(state, MergingState):
-                    merged = state.merge(layer, branch, step, x, kept)
-                    require_shape("a merged input", merged, (batch, count, 8))
+                if kept is not None:
+                    count = _kept_count(kept, batch, count)
+                    if isinstance(state, MergingState):
+                        merged = state.merge(layer, branch, step, x, kept)
+                        require_shape("a merged input", merged, (batch, count, _WIDTH))
                 if branch == "attention":
                     q, *kv = torch.randn(3, batch, count, _PLAN.heads, _PLAN.head_dim, generator=generator)
                     taken[layer].append(torch.stack(kv))
                     out = _attended(state, layer, step, q, *kv)
                     if strategy.lossless:
                         _check_attended(q, taken[layer], out)
-                out = torch.randn(batch, count, 8, generator=generator)
+                out = torch.randn(batch, count, _WIDTH, generator=generator)
                 restored = state.restore(layer, branch, step, out.clone(), kept)
-                _check_restored(restored, out, kept, size)
+                _check_restored(restored, out, kept, x.shape[1])
+            if isinstance(state, GroupingState):
+                tokens = _left(state, strategy, layer, step, tokens, size)
         _check_nbytes(state, strategy)
 
 
@@ -74,6 +102,33 @@ def _check_start(strategy: CacheStrategy) -> None:
     first = state.append(0, 0, k, k, v)[0].clone()
     second = strategy.start(_PLAN).append(0, 0, k, k, v)[0]
     require(torch.equal(first, second), "a generation must not see what an earlier one has kept")
+
+
+def _entered(
+    state: GroupingState, strategy: CacheStrategy, layer: int, step: int, tokens: torch.Tensor
+) -> torch.Tensor:
+    """Return the tokens that a block works on."""
+    entered = state.enter(layer, step, tokens.clone())
+    batch, count, width = tokens.shape
+    require_shape("the tokens that enter a block", entered, (batch, entered.shape[1], width))
+    require(1 <= entered.shape[1] <= count, f"enter must return 1 to {count} tokens here")
+    if strategy.lossless:
+        require_close("enter of a lossless cache must return the tokens as they are", entered, tokens)
+    return entered
+
+
+def _left(
+    state: GroupingState, strategy: CacheStrategy, layer: int, step: int, tokens: torch.Tensor, size: int
+) -> torch.Tensor:
+    """Return the tokens after a block, which are all tokens of the scale after the last one."""
+    left = state.leave(layer, step, tokens.clone())
+    batch, _, width = tokens.shape
+    count = size if layer == _PLAN.layers - 1 else left.shape[1]
+    require_shape("the tokens that leave a block", left, (batch, count, width))
+    require(left.shape[1] <= size, f"leave must return at most {size} tokens here")
+    if strategy.lossless:
+        require_close("leave of a lossless cache must return the tokens as they are", left, tokens)
+    return left
 
 
 def _kept_count(kept: torch.Tensor, batch: int, size: int) -> int:

@@ -9,6 +9,7 @@ import torch
 
 from ..interfaces import (
     Attend,
+    CachePlan,
     CacheState,
     CacheStrategy,
     CodeSpace,
@@ -106,9 +107,59 @@ def check_transformer(
             part = None if x is None else x[:left]
             rule = f"scale {step} of a narrowed session must equal the first sample's logits"
             require_close(rule, narrowed.step(part), logits[:left, start:stop])
+        grouped = _Grouped(cache)
+        session = transformer.begin(condition, schedule, grouped, attend)
+        for x, size in zip(scales, schedule.sizes, strict=True):
+            shape = (batch, size, *space.logits_shape)
+            require_shape("logits of blocks that a cache gives one token", session.step(x), shape)
+            grouped.check()
         guided = transformer.begin(condition.narrow(2), schedule, cache, attend)
         if isinstance(guided, GuidedSession):
             _check_guided(guided, logits[:1, :first])
+
+
+class _Grouped:
+    """A strategy with a `GroupingState` that gives each block the first token alone."""
+
+    lossless = False
+
+    def __init__(self, cache: CacheStrategy) -> None:
+        self._cache = cache
+        self.calls: list[tuple[str, int]] = []
+
+    def steps(self, schedule: Schedule) -> int:
+        return len(schedule)
+
+    def start(self, plan: CachePlan) -> _GroupedState:
+        return _GroupedState(self._cache.start(plan), self.calls)
+
+    def check(self) -> None:
+        """Check the calls of one step; a transformer may leave them all out."""
+        layers = range(len(self.calls) // 2)
+        require(
+            self.calls == [call for layer in layers for call in (("enter", layer), ("leave", layer))],
+            f"enter and leave of a cache must be called around each block, not as {self.calls}",
+        )
+        self.calls.clear()
+
+
+class _GroupedState:
+    def __init__(self, state: CacheState, calls: list[tuple[str, int]]) -> None:
+        self._state = state
+        self._calls = calls
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._state, name)
+
+    def enter(self, layer: int, step: int, x: torch.Tensor) -> torch.Tensor:
+        self._calls.append(("enter", layer))
+        self._size = x.shape[1]
+        return x[:, :1]
+
+    def leave(self, layer: int, step: int, x: torch.Tensor) -> torch.Tensor:
+        self._calls.append(("leave", layer))
+        require_shape("a block's output for one token", x, (len(x), 1, x.shape[2]))
+        return x.expand(-1, self._size, -1)
 
 
 def _check_guided(session: GuidedSession, expected: torch.Tensor) -> None:

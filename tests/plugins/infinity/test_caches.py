@@ -22,6 +22,7 @@ COVERING = {
     **{name: {"name": name, **params} for name, params in EVICTING.items()},
     "fastvar": {"name": "fastvar", **NO_PRUNING},
     "tome": {"name": "tome", **NO_PRUNING},
+    "fastervar": {"name": "fastervar", "ratios": [[1]], "drop_conditional": False},
 }
 
 
@@ -93,7 +94,7 @@ def test_what_leaves_nothing_out_equals_full(made, cache):
     assert same(made(cache, "sdpa", "fp32").codes, made("full", "sdpa", "fp32").codes)
 
 
-@pytest.mark.parametrize("cache", ["full", "fastvar", "ams_kv"])
+@pytest.mark.parametrize("cache", ["full", "fastvar", "fastervar", "ams_kv"])
 def test_an_image_is_the_same_in_any_batch(made, cache):
     alone, together = made(cache, "sdpa", "fp32", PROMPTS[:1]), made(cache, "sdpa", "fp32")
     assert same(alone.codes, [codes[:1] for codes in together.codes])

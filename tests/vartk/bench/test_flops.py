@@ -152,6 +152,26 @@ def test_scales_that_a_cache_leaves_out_count_nothing(counted):
     assert skipped["scales"][:2] == counted["scales"][:2]
 
 
+@pytest.mark.parametrize("cache", ["ams_kv", "scale_kv", "hack", "fastvar"])
+def test_caches_that_look_at_numbers_are_counted_without_them(cache):
+    grids = {"schedule.grids": [1, 1, 1, 1, 2, 4]}  # enough scales for every budget to be used up
+    result = count_flops(tiny.tiny_config(**{"sampling.cache": cache}, **grids))
+    # a scale has at least its head's products
+    assert all(
+        scale["guided"]["linear"] >= 2 * scale["tokens"] * WIDTH * CLASSES for scale in result["scales"]
+    )
+
+
+def test_a_projected_scale_by_hand():
+    cache = {"name": "fastervar", "scales": 1, "ratios": [[0.5]]}
+    scale = count_flops(tiny.tiny_config(**{"sampling.cache": cache}))["scales"][2]["guided"]
+    rows = 9  # int(.5 * 16) + 1, of the null branch alone
+    whole, blocks = linear(16, 16, prologue=False), 2 * DEPTH * 12 * WIDTH**2
+    projection = 2 * rows * 16 * WIDTH
+    assert scale["linear"] == whole - (16 - rows) * blocks
+    assert scale["attention"] == attention([rows], [1 + 4 + rows]) + projection
+
+
 def test_bench_flops(vartk, model_folder, tmp_path, counted):
     ran = vartk("bench", "flops", model_folder, "--out", tmp_path / "flops.md", "--json")
     assert ran.code == 0, ran.err

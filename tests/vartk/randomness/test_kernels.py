@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from vartk.engine.randomness import KeyedRandom, offset
+from vartk.engine.randomness import KeyedRandom
+from vartk_registry.noise import offset
 
 kernels = pytest.importorskip("vartk.engine.kernels", exc_type=ImportError)
 

@@ -41,7 +41,8 @@ ATTENTION = Slot(name="sdpa")
 UNGUIDED = Slot(name="linear", params={"scale": 0.0})
 
 KINDS = ("linear", "convolution", "attention")
-"""What is counted: products of matrices, convolutions, and batched products, which attention alone has."""
+"""What is counted: products of matrices, convolutions, and batched products, which attention and projections
+along the tokens (`fastervar`) alone have."""
 
 Handle = Callable[[Sequence[Any], Sequence[Any]], float]
 """Returns the multiply-adds of an operation, from its inputs and outputs."""
@@ -136,7 +137,7 @@ def _sampling(model: Model, guidance: Slot, conditions: torch.Tensor, attend: An
         sampler=draw,
         cache=build_cache(sampling.cache, registry),
         attend=attend,
-        random=randomness("shared", [0], model.schedule, (), "cpu"),
+        random=randomness("per_image", [0], model.schedule, (), "meta"),
     )
     condition = predictor.conditioner(conditions)
     yield from generate(model.tokenizer, predictor.transformer, condition, condition, recipe)

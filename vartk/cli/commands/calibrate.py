@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from .. import terminal
-from ..arguments import add_device, add_json, add_overrides, examples, whole_number
+from ..arguments import add_device, add_json, add_overrides, add_prompts, examples, prompts_of, whole_number
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -21,8 +21,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=whole_number(1, 10**6),
         default=16,
         metavar="N",
-        help="number of images, from all classes in turn (default: 16)",
+        help="number of images, from all classes or prompts in turn (default: 16)",
     )
+    add_prompts(parser)
     parser.add_argument(
         "--seed",
         type=whole_number(0, 2**32 - 1),
@@ -36,6 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         parser,
         "vartk calibrate runs/transformer cache=ams_kv",
         "vartk calibrate runs/transformer cache=hack guidance.scale=2 --count 32 --seed 1",
+        "vartk calibrate infinity cache=fastervar cache.scales=3 --prompts captions.txt",
     )
     parser.set_defaults(run=run)
 
@@ -50,10 +52,11 @@ def run(arguments: argparse.Namespace) -> int:
     from ..progress import bars
 
     settings = parse_overrides(arguments.overrides).values
+    prompts = prompts_of(arguments.prompts, arguments.prompts_file)
     folder = find_model(arguments.model)
     model = load_scales(folder, device=arguments.device)
     with bars() as add_bar:
-        name, parameters = calibrate(model, settings, arguments.count, arguments.seed, add_bar)
+        name, parameters = calibrate(model, settings, arguments.count, arguments.seed, add_bar, prompts)
     keep_calibration(model, folder, name, parameters)
     made = {
         "model": arguments.model,

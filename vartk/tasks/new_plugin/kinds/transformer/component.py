@@ -16,6 +16,7 @@ from vartk_registry.interfaces import (
     CacheStrategy,
     CodeSpace,
     Condition,
+    GroupingState,
     MergingState,
     Schedule,
 )
@@ -130,8 +131,12 @@ class Session:
         if inputs is not None:
             x = x + self._model.embed(inputs)
         for layer, block in enumerate(self._model.blocks):
+            if isinstance(self.cache, GroupingState):
+                x = self.cache.enter(layer, self._step, x)
             x = x + self._computed(layer, "attention", x, self._attention(layer, block))
             x = x + self._computed(layer, "ffn", x, block.feed_forward)
+            if isinstance(self.cache, GroupingState):
+                x = self.cache.leave(layer, self._step, x)
         self._step += 1
         return self._model.logits(x)
 
