@@ -9,6 +9,7 @@ from random import random
 from types import FunctionType
 
 import torch
+from keeping import EveryOther, FirstHalf, KeepAll, KeepAllState
 from smallest import (
     PLAIN,
     WEIGHTS,
@@ -17,13 +18,9 @@ from smallest import (
     Difference,
     Drawn,
     Edges,
-    EveryOther,
-    FirstHalf,
     Greys,
     Halving,
     Imports,
-    KeepAll,
-    KeepAllState,
     Names,
     OneLayer,
     OneLayerSession,

@@ -8,6 +8,7 @@ from types import ModuleType
 import pytest
 import torch
 from broken import BROKEN, broken
+from keeping import KeepAll
 from omegaconf import MISSING
 from smallest import (
     GOOD,
@@ -15,7 +16,6 @@ from smallest import (
     WEIGHTS,
     Dense,
     Greys,
-    KeepAll,
     Names,
     OneLayer,
     Patches,

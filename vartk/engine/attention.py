@@ -15,6 +15,7 @@ import torch
 from vartk_registry import MaskSpec, MissingRequirement, Registry, Unsupported
 from vartk_registry.interfaces import AttentionBackend, AttentionRequest
 from vartk_registry.masks import Span
+from vartk_registry.neighbourhoods import Neighbourhood
 
 from ..config import AUTO, Slot
 
@@ -73,7 +74,8 @@ class Attention:
             dropout,
         )
         if torch.compiler.is_compiling():
-            name = self._name(mask.q_lens, mask.kv_spans, mask.kv_len, *rest)
+            near = mask.near and (mask.near.size, mask.near.q_grids, mask.near.kv_grids)
+            name = self._name(mask.q_lens, mask.kv_spans, mask.kv_len, near, *rest)
             backend, plan = getattr(self._traced, name)
         else:
             backend, plan = self._planned(AttentionRequest(mask, *rest))
@@ -112,14 +114,20 @@ class Attention:
         return self._plans[request]
 
     def _name(
-        self, q_lens: tuple[int, ...], kv_spans: tuple[tuple[Span, ...], ...], kv_len: int, *rest: Any
+        self,
+        q_lens: tuple[int, ...],
+        kv_spans: tuple[tuple[Span, ...], ...],
+        kv_len: int,
+        near: tuple[Any, ...] | None,
+        *rest: Any,
     ) -> str:
         """Return the attribute of `_traced` that holds a request's backend and plan.
 
         torch's compiler calls this while it traces, and takes the result for a constant. So backends choose
         and plan as they do elsewhere, and none of it is traced. Arguments and result must be plain values.
         """
-        request = AttentionRequest(MaskSpec(q_lens, kv_spans, kv_len), *rest)
+        mask = MaskSpec(q_lens, kv_spans, kv_len, near and Neighbourhood(*near))
+        request = AttentionRequest(mask, *rest)
         # models can share compiled code, which looks for this name: it must mean the same request in each
         name = f"plan_{hashlib.sha256(repr(request).encode()).hexdigest()}"
         setattr(self._traced, name, self._planned(request))

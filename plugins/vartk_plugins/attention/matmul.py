@@ -28,7 +28,8 @@ Calls = list[tuple[slice, tuple[Span, ...], Tensor | None]]
 class MatmulAttention:
     """Two products and a softmax for each segment of queries, on the keys that it sees.
 
-    A causal mask is one call: a segment for each query would be one small product after another.
+    A causal mask and one of neighbourhoods are one call: a segment for each query would be one small product
+    after another.
     """
 
     def unavailable(self) -> str:
@@ -47,9 +48,9 @@ class MatmulAttention:
         return reasons
 
     def prepare(self, request: AttentionRequest) -> Calls:
-        """Return the segments of the mask, or the whole of a causal one."""
+        """Return the segments of the mask, or the whole of one that has a segment for each query."""
         mask = request.mask
-        if mask.is_causal:
+        if mask.is_causal or mask.near is not None:
             return [(slice(0, mask.q_len), ((0, mask.kv_len),), ~mask.dense(request.device))]
         return [(rows, spans, None) for rows, spans in mask.segments()]
 

@@ -33,7 +33,7 @@ class SdpaAttention:
     """`torch.nn.functional.scaled_dot_product_attention`, which picks its kernel by the tensors.
 
     Args:
-        dense: whether to make one call under a dense mask; "auto" does on CUDA.
+        dense: whether to make one call under a dense mask; "auto" does on CUDA, and for neighbourhoods.
     """
 
     dense: Literal["auto"] | bool
@@ -54,7 +54,8 @@ class SdpaAttention:
             return [(*whole, "all")]
         if mask.is_causal and self.dense is not True:
             return [(*whole, "causal")]
-        if request.device == "cuda" if self.dense == "auto" else self.dense:
+        dense = request.device == "cuda" if self.dense == "auto" else self.dense
+        if dense or mask.near is not None:  # the queries of a segment see different keys
             return [(*whole, mask.dense(request.device))]
         return [(rows, spans, "all") for rows, spans in mask.segments()]
 

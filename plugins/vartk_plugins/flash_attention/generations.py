@@ -83,4 +83,6 @@ def refusals(request: AttentionRequest) -> list[str]:
         reasons.append(f"it takes float16 and bfloat16, not {request.dtype}")
     if request.head_dim % 8:
         reasons.append(f"head_dim {request.head_dim} is not a multiple of 8")
+    if request.mask.near is not None:
+        reasons.append("it takes no mask of neighbourhoods")
     return reasons

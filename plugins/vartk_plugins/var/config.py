@@ -24,6 +24,12 @@ class VarConfig:
         "itself, as in HMAR, and sees earlier scales only through its input",
         low=0,
     )
+    neighbourhood: int | None = param(
+        None,
+        "with context: an odd number k; a token attends to k x k tokens around its place in each of these "
+        "scales, as in MVAR with context=1. If not given, to all",
+        low=1,
+    )
     positions: str = param(
         "learned",
         "learned: a vector for each place of each scale; rope2d: queries and keys are turned by their place "

@@ -21,12 +21,21 @@ from vartk_registry.interfaces import (
 )
 
 
-def start_bounded(cache: CacheStrategy, plan: CachePlan, context: int) -> CacheState:
+def start_bounded(
+    cache: CacheStrategy, plan: CachePlan, context: int, neighbourhood: int | None
+) -> CacheState:
     """Return the state of a generation in which a scale sees itself and `context` scales before it.
 
     Raises:
-        Unsupported: the cache decides which keys are kept, too, or measures attention to all of them.
+        Unsupported: the cache decides which keys are kept, too, or measures attention to all of them. Or it
+            leaves tokens out, which neighbourhoods need at their places.
     """
+    prunes = isinstance(cache, PartialStrategy) and "tokens" in cache.seams and not cache.lossless
+    if neighbourhood is not None and prunes:
+        raise Unsupported(
+            f"transformer 'var' has neighbourhood={neighbourhood}: a token attends to those around it, so "
+            "all must be computed; take cache=full, or skip_last"
+        )
     if isinstance(cache, PartialStrategy) and "keys" not in cache.seams:
         return BoundedContext(plan, context, cache.start(plan))
     if cache.lossless and not isinstance(cache, Calibration):

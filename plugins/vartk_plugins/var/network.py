@@ -48,6 +48,7 @@ class VarNetwork(nn.Module):
         patch: int,
         mlp_ratio: float,
         context: int | None,
+        neighbourhood: int | None,
         positions: str,
         cross_attention: bool,
         shared_adaln: bool,
@@ -66,6 +67,8 @@ class VarNetwork(nn.Module):
             )
         self.patch = patch
         self.context = context
+        self.neighbourhood = neighbourhood
+        _check_neighbourhood(neighbourhood, context, schedule)
         self.trained = packed(schedule, patch)
         self.rope = positions == "rope2d"
         self.reads = cross_attention
@@ -153,4 +156,20 @@ class VarNetwork(nn.Module):
                 for part, grid in zip(parts, grids, strict=True)
             ],
             dim=1,
+        )
+
+
+def _check_neighbourhood(neighbourhood: int | None, context: int | None, schedule: Schedule) -> None:
+    if neighbourhood is None:
+        return
+    if context is None or schedule.raster:
+        missing = "whole scales as steps" if schedule.raster else "transformer.context=1"
+        raise VartkError(
+            f"transformer 'var': neighbourhood={neighbourhood} is of few scales and needs {missing}; "
+            "give that, too, or leave neighbourhood out"
+        )
+    if neighbourhood % 2 == 0:
+        raise VartkError(
+            f"transformer 'var': neighbourhood={neighbourhood} has no token at its centre; take "
+            f"{neighbourhood + 1}"
         )

@@ -31,12 +31,14 @@ class ScaleTransformer(nn.Module, ABC):
         blocks: see `Block`.
         patch: the side of the squares of codes that are one token.
         context: how many earlier scales a scale sees; None for all.
+        neighbourhood: how many rows and columns of these a token sees around its place; None for all.
         checkpointing: recompute each block in the backward pass.
     """
 
     blocks: nn.ModuleList
     patch: int
     context: int | None
+    neighbourhood: int | None
     checkpointing: bool
 
     @abstractmethod
@@ -61,7 +63,8 @@ class ScaleTransformer(nn.Module, ABC):
         first_BmC = vector_BC[:, None].expand(-1, tokens.sizes[0], -1)
         inputs_BmC = self.embed_inputs(inputs, schedule.shapes[1:])
         x_BMC = torch.cat((first_BmC, inputs_BmC), dim=1) + self.layout(tokens)
-        attend_masked: AttendMasked = partial(attend, mask=MaskSpec.scale_causal(tokens, self.context))
+        mask = MaskSpec.scale_causal(tokens, self.context, self.neighbourhood)
+        attend_masked: AttendMasked = partial(attend, mask=mask)
         if (turns := self.turns(tokens)) is not None:
             attend_masked = partial(_attend_rotated, turns, attend_masked)
         for block in self.blocks:

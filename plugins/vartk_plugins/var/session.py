@@ -58,13 +58,14 @@ class ScaleSession:
         self._model = model
         self._grids = schedule.shapes
         tokens = packed(schedule, model.patch)
-        self._spans = tokens.spans
+        self._tokens = tokens
         self._attend = attend
         self._step = 0
         self._vector_BC = vector
         self._layout_1MC = model.layout(tokens)
         self._turns_1Md2 = model.turns(tokens)
         self._turns: Tensor | None = None
+        self._mask: MaskSpec | None = None
         self._head_modulation = model.head_modulate(vector)
         self._prepared = [block.prepare(block_condition) for block in model.blocks]
         plan = CachePlan(
@@ -80,7 +81,7 @@ class ScaleSession:
         if model.context is None:
             self.cache: CacheState = cache.start(plan)
         else:
-            self.cache = start_bounded(cache, plan, model.context)
+            self.cache = start_bounded(cache, plan, model.context, model.neighbourhood)
         self._cache_attends = isinstance(self.cache, AttendingState)
         self._cache_merges = isinstance(self.cache, MergingState)
         self._cache_groups = isinstance(self.cache, GroupingState)
@@ -115,10 +116,14 @@ class ScaleSession:
     def _logits(self, inputs: Tensor | None, mixed: int | None, mix: Mix | None) -> Tensor:
         if (inputs is None) != (self._step == 0):
             raise ValueError("the first step takes no inputs, and every other one does")
-        start, stop = self._spans[self._step]
+        start, stop = self._tokens.spans[self._step]
         grids = self._grids[self._step : self._step + 1]
         tokens = self._vector_BC[:, None] if inputs is None else self._model.embed_inputs(inputs, grids)
         x_BmC = tokens + self._layout_1MC[:, start:stop]
+        self._mask = None
+        if self._model.neighbourhood is not None:
+            context = self._model.context, self._model.neighbourhood
+            self._mask = MaskSpec.step(self._tokens, self._step, *context)
         for layer, block in enumerate(self._model.blocks):
             if self._cache_groups:
                 x_BmC = self.cache.enter(layer, self._step, x_BmC)
@@ -139,7 +144,7 @@ class ScaleSession:
         self, layer: int, q_BmHD: Tensor, k: Tensor, v: Tensor, *, scale: float, dropout: float
     ) -> Tensor:
         def attend(q_BmHD: Tensor, k_BTHD: Tensor, v_BTHD: Tensor) -> Tensor:
-            mask = MaskSpec.full(q_BmHD.shape[1], k_BTHD.shape[1])
+            mask = self._mask or MaskSpec.full(q_BmHD.shape[1], k_BTHD.shape[1])
             return self._attend(q_BmHD, k_BTHD, v_BTHD, mask=mask, scale=scale, dropout=dropout)
 
         if self._turns_of_kept is not None:

@@ -48,6 +48,8 @@ class XformersAttention:
         """Return why each operator refuses the request."""
         if request.device != "cuda":
             return [f"it serves cuda, not {request.device}"]
+        if request.mask.near is not None:
+            return ["it takes no mask of neighbourhoods"]
         plan, reasons = choose(request)
         return [] if plan else reasons
 

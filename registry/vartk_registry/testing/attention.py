@@ -26,6 +26,7 @@ _MASKS = {
     "one step of sampling": MaskSpec.step(_SCHEDULE, 1),
     "scale-causal with a prefix": MaskSpec.scale_causal(_SCHEDULE).prefixed(3),
     "gaps between the keys": MaskSpec((2, 3), (((0, 2), (4, 7)), ((1, 3),)), 8),
+    "neighbourhoods": MaskSpec.scale_causal(Schedule.of((1, 3, (4, 5))), context=1, neighbourhood=3),
     "whole sequences side by side": MaskSpec.block_diagonal([MaskSpec.full(3, 5), MaskSpec.full(4, 2)]),
     "two schedules side by side": MaskSpec.block_diagonal(
         [MaskSpec.scale_causal(_SCHEDULE), MaskSpec.scale_causal(Schedule.of(((2, 1), 3)))]
@@ -77,7 +78,7 @@ def check_attention(
         for name, mask in _MASKS.items():
             for needs_grad in (False, True):
                 request = AttentionRequest(mask, _HEADS, _HEAD_DIM, dtype, device, needs_grad)
-                if reasons := _refused(backend, request):
+                if reasons := _refused(backend, request) or _refused_late(backend, request):
                     refusals.update(reasons)
                 else:
                     _check_served(backend, request, name, tolerance)
@@ -96,6 +97,16 @@ def _refused(backend: AttentionBackend, request: AttentionRequest) -> list[str]:
         f"unsupported must return a list of sentences, not {reasons!r}",
     )
     return reasons
+
+
+def _refused_late(backend: AttentionBackend, request: AttentionRequest) -> list[str]:
+    """Return why a backend that takes masks by their segments cannot take one of neighbourhoods."""
+    if request.mask.near is not None:
+        try:
+            backend.prepare(request)
+        except Unsupported as error:
+            return [str(error)]
+    return []
 
 
 def _check_served(backend: AttentionBackend, request: AttentionRequest, name: str, tolerance: float) -> None:

@@ -39,6 +39,7 @@ class InfinityNetwork(nn.Module):
     """
 
     context = None  # a scale sees all scales before it
+    neighbourhood = None  # and all of their tokens
 
     def __init__(
         self,
