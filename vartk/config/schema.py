@@ -60,6 +60,19 @@ def _attention() -> Any:
 
 
 @dataclass(kw_only=True, slots=True)
+class DiversityConfig:
+    """More different images of one condition (DiverseVAR); both strengths of 0 turn it off."""
+
+    suppress: float = param(
+        0.0, "how strongly the dominant directions of the tokens are damped before each block", low=0, high=4
+    )
+    amplify: float = param(
+        0.0, "how strongly the dominant directions of the tokens are lifted after each block", low=0, high=4
+    )
+    scales: list[int] = param([2, 3], "indices of the scales at which this is done, from 0", low=0)
+
+
+@dataclass(kw_only=True, slots=True)
 class SamplingConfig:
     """How images are sampled."""
 
@@ -68,6 +81,7 @@ class SamplingConfig:
     cache: Slot = slot("cache", "full", chained=True)
     attention: Slot = _attention()
     schedule: Slot = slot("schedule", OWN, also=(OWN,))
+    diversity: DiversityConfig = field(default_factory=DiversityConfig)
     size: Any = param(
         None, "image size in pixels, a side or [height, width]; null is the size that the model was made for"
     )

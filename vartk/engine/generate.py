@@ -26,6 +26,7 @@ from vartk_registry.interfaces import (
 
 from .branches import Branches
 from .canvas import Canvas
+from .diversity import Diversity
 from .inference.decoding import decoded
 from .inference.precision import PRECISIONS, Precision
 from .overflow import Overflow
@@ -48,6 +49,7 @@ class Recipe:
     attend: Attend
     random: GenerationRandom
     precision: Precision = PRECISIONS["plain"]
+    diversity: Diversity | None = None
 
     def __post_init__(self) -> None:
         if self.schedule.raster and self.cache.steps(self.schedule) < len(self.schedule):
@@ -106,6 +108,8 @@ class Steps:
         cache = recipe.cache
         if isinstance(cache, DrawingStrategy):
             cache = cache.seeded(recipe.random.beside)
+        if recipe.diversity is not None:
+            cache = recipe.diversity.around(cache)
         self.overflow = Overflow(len(recipe.schedule), self._device, recipe.precision)
         with recipe.precision.autocast(self._device):
             self._session = transformer.begin(condition, recipe.schedule, cache, recipe.attend)

@@ -25,6 +25,7 @@ from .codes import by_scale, check_codes, latents, teacher_inputs
 from .collaborative import Handover, hand_over
 from .describe import described, parts_of
 from .device import as_device
+from .diversity import build_diversity
 from .generate import Recipe, generate
 from .given import Given
 from .inference.copies import Inference, prepared
@@ -280,6 +281,7 @@ class Model(ZeroShot):
             "sampler": registry.build("sampler", sampling.sampler.name, sampling.sampler.params),
             "cache": build_cache(sampling.cache, registry),
             "attend": build_attention(sampling.attention, registry),
+            "diversity": build_diversity(sampling.diversity),
         }
 
     @torch.no_grad()

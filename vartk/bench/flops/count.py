@@ -27,6 +27,7 @@ from ...engine.attention import build_attention
 from ...engine.build import grid
 from ...engine.cache import build_cache
 from ...engine.canvas import Canvas
+from ...engine.diversity import build_diversity
 from ...engine.folder import new_model
 from ...engine.generate import Recipe, generate
 from ...engine.model import Model
@@ -138,6 +139,7 @@ def _sampling(model: Model, guidance: Slot, conditions: torch.Tensor, attend: An
         cache=build_cache(sampling.cache, registry),
         attend=attend,
         random=randomness("per_image", [0], model.schedule, (), "meta"),
+        diversity=build_diversity(sampling.diversity),
     )
     condition = predictor.conditioner(conditions)
     yield from generate(model.tokenizer, predictor.transformer, condition, condition, recipe)
