@@ -99,6 +99,15 @@ def merge_params(config: type | None, params: Mapping[str, Any], owner: str) -> 
     return plain
 
 
+def changed(config: type | None, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters that are not at the defaults of their dataclass."""
+    defaults: dict[str, Any] = {}
+    for field in dataclasses.fields(config) if config else ():
+        make = field.default_factory
+        defaults[field.name] = field.default if make is dataclasses.MISSING else make()
+    return {key: value for key, value in params.items() if value != defaults[key]}
+
+
 def _refers(value: Any) -> bool:
     """Return whether a value holds references to other keys, `${...}`, which omegaconf would not resolve."""
     if isinstance(value, str):

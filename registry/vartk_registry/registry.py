@@ -11,7 +11,8 @@ from typing import Any
 
 from .errors import MissingRequirement, PluginError, UnknownName, VartkError, refusal
 from .kinds import KINDS
-from .params import merge_params
+from .params import changed, merge_params
+from .showing import show_as_built
 from .spec import ComponentSpec
 
 
@@ -117,6 +118,7 @@ class Registry:
                 f"{kind} {name!r} of {self.origin(spec)} lacks {', '.join(lacking)}, "
                 f"which every {kind} must have (see {KINDS[kind].interface})"
             )
+        show_as_built(built, spec, changed(self.config_class(spec), arguments), runtime)
         return built
 
     def _attribute(self, spec: ComponentSpec, target: str) -> Any:
