@@ -162,6 +162,17 @@ def test_caches_that_look_at_numbers_are_counted_without_them(cache):
     )
 
 
+def test_neighbourhoods_by_hand():
+    """Along an axis 3 cells see 2, 3 and 2 of each other; 4 cells see 2, 3, 3 and 2 of 3 cells, or of 4."""
+    mvar = {"transformer.context": 1, "transformer.neighbourhood": 3, "schedule.grids": [1, 3, 4]}
+    result = count_flops(tiny.tiny_config(**mvar))
+    pairs = [1, 9 + 7**2, 10**2 + 10**2]
+    assert part(result, "forward")["attention"] == attention([1], [sum(pairs)])
+    assert [scale["guided"]["attention"] for scale in result["scales"]] == [
+        attention([1], [count], batch=2) for count in pairs
+    ]
+
+
 def test_a_projected_scale_by_hand():
     cache = {"name": "fastervar", "scales": 1, "ratios": [[0.5]]}
     scale = count_flops(tiny.tiny_config(**{"sampling.cache": cache}))["scales"][2]["guided"]

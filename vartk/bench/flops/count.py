@@ -19,7 +19,8 @@ from unittest import mock
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from vartk_registry.interfaces import Draw
+from vartk_registry import MaskSpec
+from vartk_registry.interfaces import Attend, Draw
 
 from ...components import plugins
 from ...config import ModelConfig, Slot
@@ -64,14 +65,15 @@ def count_flops(config: ModelConfig) -> dict[str, Any]:
     image = torch.empty(1, 3, *grid(config.image_size), device="meta")
     latent = torch.empty(1, tokenizer.channels, *schedule.latent, device="meta")
     conditions = predictor.conditioner.null(1).to("meta")
-    attend = build_attention(ATTENTION, plugins().registry)
+    counting = Counting(_handles())
+    attend = _counted_attention(counting)
     generated = build_cache(config.sampling.cache, plugins().registry).steps(schedule)
     works = {
         "encode": lambda: tokenizer.encode(image, schedule.scales),
         "decode": lambda: tokenizer.decode(latent),
-        "forward": partial(_forward, model),
+        "forward": partial(_forward, model, attend),
     }
-    with _counting() as counting:
+    with _on(counting):
         parts = [{"part": name, **counting.of(work)} for name, work in works.items()]
         scales: list[dict[str, Any]] = [{"grid": [h, w], "tokens": h * w} for h, w in schedule.grids]
         for name, slot in (("guided", guidance), ("unguided", UNGUIDED)):
@@ -105,19 +107,42 @@ def count_forward(config: ModelConfig, stage: str) -> int:
         model = new_model(config, plugins())
     tokenizer, _ = (module.eval() for module in model.modules())
     image = torch.empty(1, 3, *grid(config.image_size), device="meta")
+    counting = Counting(_handles())
     works = {
-        "transformer": partial(_forward, model),
+        "transformer": partial(_forward, model, _counted_attention(counting)),
         "tokenizer": partial(tokenizer, image, model.schedule.scales),
     }
-    with _counting() as counting:
+    with _on(counting):
         return counting.of(works[stage])["total"]
 
 
-def _forward(model: Model) -> object:
+def _forward(model: Model, attend: Attend) -> object:
     predictor, schedule = model.predictor, model.schedule
     inputs = torch.empty(1, schedule.total - schedule.sizes[0], model.tokenizer.channels, device="meta")
     conditions = predictor.conditioner.null(1).to("meta")
-    return predictor(inputs, conditions, schedule, build_attention(ATTENTION, plugins().registry))
+    return predictor(inputs, conditions, schedule, attend)
+
+
+def _counted_attention(counting: Counting) -> Attend:
+    """Return attention whose operations are those of the pairs that the mask shows."""
+    backend = build_attention(ATTENTION, plugins().registry)
+
+    def attend(
+        q: torch.Tensor,
+        k: torch.Tensor,
+        v: torch.Tensor,
+        *,
+        mask: MaskSpec,
+        scale: float,
+        dropout: float = 0.0,
+    ) -> torch.Tensor:
+        if mask.near is None:
+            return backend(q, k, v, mask=mask, scale=scale, dropout=dropout)
+        batch, _, heads, head_dim = q.shape  # a dense mask would count what it hides
+        counting.add("attention", 4 * head_dim * mask.pairs() * heads * batch)
+        return torch.empty_like(q)
+
+    return attend
 
 
 def _next(states: Iterator[ScaleState]) -> Canvas:
@@ -125,7 +150,7 @@ def _next(states: Iterator[ScaleState]) -> Canvas:
     return next(states).after
 
 
-def _sampling(model: Model, guidance: Slot, conditions: torch.Tensor, attend: Any) -> Iterator[ScaleState]:
+def _sampling(model: Model, guidance: Slot, conditions: torch.Tensor, attend: Attend) -> Iterator[ScaleState]:
     """Return a generation of one image, whatever codes are drawn, by the engine's own loop."""
 
     def draw(logits: torch.Tensor, *_: Any) -> Draw:
@@ -189,6 +214,10 @@ class Counting(TorchDispatchMode):
             self._counts[kind] += 2 * int(handle([_Value(x) for x in args], [_Value(out)]))
         return out
 
+    def add(self, kind: str, operations: int) -> None:
+        """Count operations that no single call of torch stands for."""
+        self._counts[kind] += operations
+
     def of(self, work: Callable[[], object]) -> dict[str, int]:
         """Return what some work counts, by kind and in total."""
         self._counts.clear()
@@ -216,10 +245,10 @@ def _handles() -> dict[str, tuple[str, Handle]]:
 
 
 @contextmanager
-def _counting() -> Iterator[Counting]:
+def _on(counting: Counting) -> Iterator[None]:
     """Count while the block runs; autocast, which does not know the meta device, is out of the way."""
     no_autocast = mock.patch.multiple(
         torch, autocast=lambda *_, **__: nullcontext(), is_autocast_enabled=lambda *_: False
     )
-    with torch.no_grad(), no_autocast, Counting(_handles()) as counting:
-        yield counting
+    with torch.no_grad(), no_autocast, counting:
+        yield
