@@ -41,6 +41,16 @@ def read_rgb(source: Path | IO[bytes]) -> Image:
         return image.convert("RGB")
 
 
+def rgb_shape(source: Path | IO[bytes]) -> tuple[int, int]:
+    """Return the height and width of what `read_rgb` returns, from the image's header; errors as there."""
+    from PIL import ExifTags, Image
+
+    with Image.open(source) as file:
+        turned = file.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+        width, height = file.size
+        return (width, height) if turned else (height, width)
+
+
 def why_unreadable(error: Exception) -> str:
     """Return a reader's error in one line."""
     from PIL import UnidentifiedImageError
@@ -104,6 +114,11 @@ class SkipsDamaged(ABC):
     @abstractmethod
     def read(self, index: int) -> Example:
         """Return an example; a `VartkError` ends the run, any other says that the image is damaged."""
+
+    def shape(self, index: int) -> tuple[int, int]:
+        """Return the height and width of an image in pixels; of a damaged one, those of its stand-in."""
+        image = self[index].image
+        return image.height, image.width
 
     def __getitem__(self, index: int) -> Example:
         first = range(len(self))[index]

@@ -124,7 +124,7 @@ def test_the_transformers_training_loss(models, name):
     config = config_of(model, **{"train.transformer.label_smoothing": 0.1})
     tokens = Tokens(arrays["tokens"], arrays["label"], [""] * len(arrays["label"]))
     stage = TransformerStage(config, model, {"train": tokens, "validation": tokens}, plugins().registry)
-    loss, _ = stage.loss(stage.module, (arrays["tokens"].long(), arrays["label"]))
+    loss, _ = stage.loss(stage.module, (arrays["tokens"].long(), arrays["label"], 0))
     golden.assert_close(loss, arrays["train_ce_smooth0.1"])
     loss.backward()
     assert_gradients(stage.module, golden.facts(name)["grad_norms_var"])

@@ -126,6 +126,10 @@ class ModelConfig:
     """What a model is made of; `model.yaml` of a model folder holds exactly this."""
 
     image_size: Any = param(256, "image size in pixels: the side of a square, or [height, width]")
+    buckets: list[Any] = param(
+        [],
+        "further sizes of training images, as for `image_size`: each image gets the one nearest to its ratio",
+    )
     tokenizer: Slot = slot("tokenizer", "var_vqvae")
     quantizer: Slot = slot("quantizer", "vq")
     schedule: Slot = slot("schedule", "var-256")

@@ -25,6 +25,13 @@ def grid(image_size: Any, key: str = "image_size") -> Grid:
     raise VartkError(f"{key}={image_size!r} must be a side in pixels, or [height, width]")
 
 
+def trained_sizes(config: ModelConfig) -> list[Grid]:
+    """Return the (height, width) of all buckets of a model's training, that of `image_size` first."""
+    sizes = [grid(config.image_size)]
+    sizes += [grid(size, f"buckets[{index}]") for index, size in enumerate(config.buckets)]
+    return list(dict.fromkeys(sizes))
+
+
 def cell_of(size: Grid, latent: Grid) -> Grid:
     """Return the height and width in pixels of a cell of the latent grid of an image size."""
     return size[0] // latent[0], size[1] // latent[1]
@@ -53,9 +60,15 @@ def build_schedule(
         raise VartkError(
             f"schedule {slot.name!r} ends at {h}x{w}, but the tokenizer's latent grid at this image size is "
             f"{latent_h}x{latent_w}; choose schedule=geometric, which fits any latent, a custom one that "
-            f"ends at {latent_h}x{latent_w}, or another image_size"
+            f"ends at {latent_h}x{latent_w}, or another image_size; the scales of {slot.name!r} resized are "
+            f"schedule=custom schedule.grids={_written(schedule.resized(latent))}"
         )
     return schedule
+
+
+def _written(schedule: Schedule) -> str:
+    """Return the grids of a schedule as one types them."""
+    return "[" + ",".join(str(h) if h == w else f"[{h},{w}]" for h, w in schedule.grids) + "]"
 
 
 def _limited(name: str, latents: Sequence[Grid], latent: Grid, cell: Grid | None) -> str:

@@ -48,11 +48,16 @@ class Images(Dataset[torch.Tensor]):
 
     def prepared(self, example: Example, view: View) -> torch.Tensor:
         """Return one view of an example that was read already."""
-        if self.augment is None:
-            return to_tensor(fit(example.image, self.size))
         turn, index = view
+        size = self.size_of(index)
+        if self.augment is None:
+            return to_tensor(fit(example.image, size))
         draw = random.Random(f"{self.seed} {turn} {index}")
-        return to_tensor(augmented(example.image, self.size, self.augment, draw))
+        return to_tensor(augmented(example.image, size, self.augment, draw))
+
+    def size_of(self, index: int) -> Grid:
+        """Return the (height, width) that an image gets."""
+        return self.size
 
 
 def augmented(image: Image.Image, size: Grid, augment: AugmentConfig, draw: random.Random) -> Image.Image:
@@ -108,18 +113,31 @@ class EndlessBatches:
         return self.stop - self.start
 
     def __iter__(self) -> Iterator[list[View]]:
-        orders: dict[int, list[int]] = {}
+        passes = Passes(self.length, str(self.seed))
         share = self.batch // self.world.size
         for step in range(self.start, self.stop):
             first = step * self.batch + self.world.rank * share
-            places = range(first, first + share)
-            turns = {place // self.length for place in places}
-            orders = {turn: orders.get(turn) or self._order(turn) for turn in turns}
-            yield [
-                (place // self.length, orders[place // self.length][place % self.length]) for place in places
-            ]
+            yield passes.views(range(first, first + share))
 
-    def _order(self, turn: int) -> list[int]:
+
+class Passes:
+    """Passes over data, one after another, each in an order of its own that a text decides."""
+
+    def __init__(self, length: int, seed: str) -> None:
+        self.length, self.seed = length, seed
+        self._orders: dict[int, list[int]] = {}
+
+    def views(self, places: range) -> list[View]:
+        """Return what stands at some places of the passes."""
+        turns = {place // self.length for place in places}
+        self._orders = {turn: self._orders.get(turn) or self.order(turn) for turn in turns}
+        return [
+            (place // self.length, self._orders[place // self.length][place % self.length])
+            for place in places
+        ]
+
+    def order(self, turn: int) -> list[int]:
+        """Return the order of a pass."""
         order = list(range(self.length))
         random.Random(f"{self.seed} {turn}").shuffle(order)
         return order

@@ -36,7 +36,7 @@ from .recent import Recent, is_plain
 from .recording.recordings import recorded_settings
 from .samples import Samples
 from .scale import ScaleState
-from .sizes import report_size, schedule_for
+from .sizes import report_other, schedule_for
 from .watching import watching
 from .zero_shot import ZeroShot
 
@@ -274,9 +274,10 @@ class Model(ZeroShot):
 
     def _parts(self, sampling: SamplingConfig) -> dict[str, Any]:
         registry = self.plugins.registry
-        report_size(self.config, sampling.size)
+        schedule = self.schedule_of(sampling.schedule, sampling.size)
+        report_other(self.config, sampling.size, schedule, self.schedule_of(None, sampling.size))
         return {
-            "schedule": self.schedule_of(sampling.schedule, sampling.size),
+            "schedule": schedule,
             "guidance": registry.build("guidance", sampling.guidance.name, sampling.guidance.params),
             "sampler": registry.build("sampler", sampling.sampler.name, sampling.sampler.params),
             "cache": build_cache(sampling.cache, registry),

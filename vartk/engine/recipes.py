@@ -22,6 +22,7 @@ from .distributed import processes
 from .folder import load_model, new_model, read_model_config
 from .generators.folder import new_generator
 from .model import Model
+from .sizes import bucket_schedules
 from .tokens import load_tokens, token_classes, tokenize
 from .training import (
     GeneratorStage,
@@ -37,14 +38,17 @@ from .weightless import weightless
 
 log = logging.getLogger(__name__)
 
-SHARED = ("image_size", "tokenizer", "quantizer")
+SHARED = ("tokenizer", "quantizer")
 """The keys that a transformer's configuration must have in common with its tokenizer's."""
+
+SIZES = ("image_size", "buckets")
+"""The keys that it takes from its tokenizer's unless they are given: a tokenizer can serve other sizes."""
 
 
 def tokenizer_layer(folder: Path, found: Plugins) -> Layer:
     """Return what a trained tokenizer decides of the configuration of the second stage."""
     config = plain(read_model_config(folder, found))
-    return Layer(f"tokenizer {folder}", {key: config[key] for key in SHARED})
+    return Layer(f"tokenizer {folder}", {key: config[key] for key in (*SIZES, *SHARED)})
 
 
 def train_tokenizer(
@@ -98,7 +102,8 @@ def train_transformer(
         torch.manual_seed(config.train.transformer.seed)
         model = new_model(config, plugins())
         _give_tokenizer(model, tokenizer)
-        loaded = load_tokens(tokens, tokenizer, model.schedule, model.predictor.conditioner)
+        schedules = bucket_schedules(config, model.tokenizer, model.schedule, plugins().registry)
+        loaded = load_tokens(tokens, tokenizer, schedules[0], model.predictor.conditioner, schedules[1:])
         taken = Run(out).taken() if resume else []
         if start is not None and not resume:
             taken = start_from(model, start, plugins(), reporter.event, loaded["train"])
@@ -128,6 +133,8 @@ def train_generator(
     config = composed.config
     if config.generator.name == NO_GENERATOR:
         raise VartkError("the configuration names no generator; add generator=dit, or take a preset with one")
+    if config.buckets:
+        raise VartkError("a generator trains on images of one size; leave buckets out (buckets=[])")
     _agree(config, tokenizer)
     datasets = open_datasets(config, reporter.event)
     _name_classes(composed, datasets["train"].classes)

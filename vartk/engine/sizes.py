@@ -10,7 +10,7 @@ from vartk_registry import Registry
 from vartk_registry.interfaces import Grid, Schedule, Tokenizer
 
 from ..config import OWN, ModelConfig, Slot
-from .build import build_schedule, cell_of, grid
+from .build import build_schedule, cell_of, grid, trained_sizes
 
 log = logging.getLogger(__name__)
 
@@ -42,28 +42,45 @@ def schedule_for(
     return build_schedule(config.schedule, latent, registry, cell=cell, own=schedule)
 
 
+def bucket_schedules(
+    config: ModelConfig, tokenizer: Tokenizer, schedule: Schedule, registry: Registry
+) -> list[Schedule]:
+    """Return the schedule of each bucket of training, the model's own first; errors as `schedule_for`."""
+    sizes = trained_sizes(config)
+    return [schedule_for(config, tokenizer, schedule, registry, None, size) for size in sizes]
+
+
 def size_record(config: ModelConfig, size: Any) -> dict[str, Any]:
     """Return the height and width that are sampled, and those that the model was made for, for JSON."""
-    own = grid(config.image_size)
-    sampled = own if size is None else grid(size, "size")
-    return {"size": list(sampled), "made_for": [list(own)]}
+    sizes = trained_sizes(config)
+    sampled = sizes[0] if size is None else grid(size, "size")
+    return {"size": list(sampled), "made_for": [list(made_for) for made_for in sizes]}
 
 
-def report_size(config: ModelConfig, size: Any) -> None:
-    """Warn, once for each pair of sizes, that a model was made for another size than it samples."""
-    own = grid(config.image_size)
-    if size is not None and grid(size, "size") != own:
-        _report(own, grid(size, "size"))
+def report_other(config: ModelConfig, size: Any, schedule: Schedule, own: Schedule) -> None:
+    """Warn, once for each size or schedule, that a model was made for others than it samples.
+
+    Args:
+        schedule, own: with which it samples the size, and which it has for it.
+    """
+    sizes = trained_sizes(config)
+    if size is not None and grid(size, "size") not in sizes:
+        _report_size(tuple(sizes), grid(size, "size"))
+    elif schedule.grids != own.grids:
+        _report_scales(own, schedule)
 
 
 @functools.cache
-def _report(made_for: Grid, size: Grid) -> None:
-    (own_h, own_w), (h, w) = made_for, size
+def _report_size(made_for: tuple[Grid, ...], size: Grid) -> None:
+    *own, sampled = (f"{w}x{h}" for h, w in (*made_for, size))
     log.warning(
-        "the model was made for images of %dx%d pixels (width x height) and samples %dx%d; the further a "
-        "size is from its own, the worse the images",
-        own_w,
-        own_h,
-        w,
-        h,
+        "the model was made for images of %s pixels (width x height) and samples %s; the further a size is "
+        "from its own, the worse the images",
+        ", ".join(own),
+        sampled,
     )
+
+
+@functools.cache
+def _report_scales(own: Schedule, schedule: Schedule) -> None:
+    log.warning("the model was made for the scales %s and samples with the scales %s", own, schedule)

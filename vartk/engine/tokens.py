@@ -18,12 +18,14 @@ from vartk_registry.interfaces import EncodingConditioner, ImageDataset, Schedul
 
 from ..config import AugmentConfig
 from ..files import load_tensors, save_tensors, whole_folder
-from .build import grid
-from .data import Images, View
+from .buckets import BucketedImages, grouped
+from .build import trained_sizes
+from .data import View
 from .distributed import ALONE, World
 from .features import read_features, write_features
 from .folder import fingerprint
 from .model import Model
+from .sizes import bucket_schedules
 
 INFO = "tokens.json"
 SPLITS = ("train", "validation")
@@ -34,15 +36,18 @@ class Tokens:
     """The codes of one split.
 
     Attributes:
-        codes: [M, L, *shape], compact integers; M is images times views, a view after the other.
+        codes: [M, L, *shape], compact integers; M is images times views, a view after the other. L is that
+            of the longest schedule; the codes of a shorter one stand at the beginning.
         labels: [M] int64. captions: M strings.
         others: M sequences of more captions; empty if no image has any.
+        buckets: [M] int64, which of the schedules each is for; None for a single one.
     """
 
     codes: torch.Tensor
     labels: torch.Tensor
     captions: list[str]
     others: list[list[str]] = field(default_factory=list)
+    buckets: torch.Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -74,22 +79,27 @@ def tokenize(
     Raises:
         VartkError: `folder` exists, or cannot be written.
     """
-    size = grid(model.config.image_size)
+    sizes = trained_sizes(model.config)
+    schedules = bucket_schedules(model.config, model.tokenizer, model.schedule, model.plugins.registry)
     texts: list[str] = []
     with whole_folder(folder) if world.leads else nullcontext() as aside:
         for split in SPLITS:
             training = split == "train"
-            images = Images(datasets[split], size, augment if training else None, seed)
+            images = BucketedImages(datasets[split], sizes, augment if training else None, seed)
             turns = views if training else 1
-            made = _encode(model, images, turns, batch, partial(progress, split), world)
+            made = _encode(model, schedules, images, turns, batch, partial(progress, split), world)
             if aside is not None:
-                save_tensors({"codes": made.codes, "labels": made.labels}, aside / f"{split}.safetensors")
+                tensors = {"codes": made.codes, "labels": made.labels}
+                if made.buckets is not None:
+                    tensors["buckets"] = made.buckets
+                save_tensors(tensors, aside / f"{split}.safetensors")
                 (aside / f"{split}.captions.json").write_text(json.dumps(_joined(made)))
                 texts += [*made.captions, *chain(*made.others)]
         if aside is not None:
             info = {
                 "tokenizer": fingerprint(tokenizer),
                 "schedule": [list(g) for g in model.schedule.grids],
+                "buckets": [[list(g) for g in schedule.grids] for schedule in schedules[1:]],
                 "classes": datasets["train"].classes,
                 "views": views,
                 "skipped": {split: datasets[split].skipped for split in SPLITS},
@@ -101,28 +111,40 @@ def tokenize(
 
 
 def load_tokens(
-    folder: Path, tokenizer: Path, schedule: Schedule, conditioner: Any = None
+    folder: Path,
+    tokenizer: Path,
+    schedule: Schedule,
+    conditioner: Any = None,
+    buckets: Sequence[Schedule] = (),
 ) -> dict[str, Tokens]:
     """Read the codes of both splits; a conditioner with an encoder remembers the features of their captions.
+
+    Args:
+        buckets: the schedules of further buckets.
+
+    Args:
+        buckets: the schedules of further buckets.
 
     Raises:
         VartkError: files are missing or damaged; the codes were made by another tokenizer or for another
             schedule, or the features by another encoder.
     """
     info = _read_json(folder / INFO)
-    made = Schedule.of(info["schedule"])
     again = "make them again with `vartk tokenize`"
-    if made.grids != schedule.grids:
-        raise VartkError(
-            f"the tokens in {folder} are for the schedule {made}, not {schedule.scales}; {again}"
-        )
+    made = [Schedule.of(grids) for grids in (info["schedule"], *info.get("buckets", []))]
+    wanted = [one.scales for one in (schedule, *buckets)]
+    if [one.grids for one in made] != [one.grids for one in wanted]:
+        theirs, ours = ("; ".join(map(str, schedules)) for schedules in (made, wanted))
+        raise VartkError(f"the tokens in {folder} are for the schedule {theirs}, not {ours}; {again}")
     if info["tokenizer"] != fingerprint(tokenizer):
         raise VartkError(f"the tokens in {folder} were made by another tokenizer; {again}")
     loaded = {}
     for split in SPLITS:
         tensors = load_tensors(folder / f"{split}.safetensors")
         captions = _read_json(folder / f"{split}.captions.json")
-        loaded[split] = Tokens(tensors["codes"], tensors["labels"], *_parted(captions))
+        loaded[split] = Tokens(
+            tensors["codes"], tensors["labels"], *_parted(captions), tensors.get("buckets")
+        )
     if "encoder" in info and isinstance(conditioner, EncodingConditioner):
         read_features(folder, info["encoder"], conditioner)
     return loaded
@@ -142,7 +164,8 @@ def _read_json(path: Path) -> Any:
 
 def _encode(
     model: Model,
-    images: Images,
+    schedules: Sequence[Schedule],
+    images: BucketedImages,
     turns: int,
     batch: int,
     progress: Callable[[int, int], None],
@@ -155,11 +178,12 @@ def _encode(
     views = [(turn, index) for turn in range(turns) for index in range(len(images))]
     dtype = _compact(model.tokenizer.space.classes)
     count = len(views) if world.leads else 0
-    codes = torch.empty(count, model.schedule.total, *model.tokenizer.space.shape, dtype=dtype)
+    longest = max(schedule.total for schedule in schedules)
+    codes = torch.zeros(count, longest, *model.tokenizer.space.shape, dtype=dtype)
     examples = []
     for start in range(0, len(views), batch * world.size):
         first = start + batch * world.rank
-        made, labelled = _encode_batch(model, images, views[first : first + batch])
+        made, labelled = _encode_batch(model, schedules, images, views[first : first + batch])
         shares = world.collected((made.to(dtype), labelled))
         if not shares:
             continue
@@ -169,18 +193,26 @@ def _encode(
         progress(stop, len(views))
     labels = torch.tensor([label for label, *_ in examples], dtype=torch.int64)
     others = [list(more) for _, _, more in examples]
-    return Tokens(codes, labels, [caption for _, caption, _ in examples], others if any(others) else [])
+    buckets = torch.tensor([images.buckets[index] for _, index in views]) if len(schedules) > 1 else None
+    captions = [caption for _, caption, _ in examples]
+    return Tokens(codes, labels, captions, others if any(others) else [], buckets)
 
 
+@torch.no_grad()
 def _encode_batch(
-    model: Model, images: Images, views: Sequence[View]
+    model: Model, schedules: Sequence[Schedule], images: BucketedImages, views: Sequence[View]
 ) -> tuple[torch.Tensor, list[tuple[int, str, tuple[str, ...]]]]:
-    """Return codes [B, L, *shape] on the CPU, and labels with captions and more captions."""
-    if not views:  # the last batches are not enough for all processes
-        return torch.empty(0, model.schedule.total, *model.tokenizer.space.shape), []
+    """Return codes [B, L, *shape] on the CPU, L of the longest schedule, and labels with all captions."""
     read = [images.dataset[index] for _, index in views]
-    pixels = torch.stack([images.prepared(*seen) for seen in zip(read, views, strict=True)])
-    codes = torch.cat(model.encode(pixels), dim=1).cpu()
+    pixels = [images.prepared(*seen) for seen in zip(read, views, strict=True)]
+    longest = max(schedule.total for schedule in schedules)
+    codes = torch.zeros(len(views), longest, *model.tokenizer.space.shape, dtype=torch.int64)
+    groups = grouped([images.buckets[index] for _, index in views], len(schedules))
+    for schedule, rows in zip(schedules, groups, strict=True):
+        if rows:  # the last batches may not be enough for all processes
+            stacked = torch.stack([pixels[row] for row in rows]).to(model.device)
+            made = torch.cat(model.tokenizer.encode(stacked, schedule.scales), dim=1)
+            codes[rows, : schedule.total] = made.cpu()
     return codes, [(example.label, example.caption, example.others) for example in read]
 
 

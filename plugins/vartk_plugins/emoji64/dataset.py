@@ -68,6 +68,10 @@ class Emoji64:
         image = Image.open(io.BytesIO(image_bytes(record["file_name"]))).convert("RGB")
         return Example(image, label, record["caption"], captions_of(record))
 
+    def shape(self, index: int) -> tuple[int, int]:
+        """Return the height and width of an image in pixels."""
+        return 64, 64
+
 
 def _chosen(what: str, wanted: Collection[str], valid: Sequence[str]) -> list[str]:
     for name in wanted:

@@ -6,7 +6,7 @@ patches), C width; the 2 of a modulation are the scale and the shift of the head
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +17,7 @@ from vartk_registry.interfaces import CodeSpace, Grid, Schedule
 
 from .blocks import Block, adaptive_norm
 from .patches import pack, packed, packs, unpack
-from .positions import lay_out
+from .positions import lay_out, moved
 from .reading import TextBlock
 from .rope import turns_of
 
@@ -99,6 +99,13 @@ class VarNetwork(nn.Module):
         self.head_modulation = nn.Linear(self.width, 2 * self.width)
         self.head = nn.Linear(self.width, space.width)
         self.patch_head = nn.Linear(self.width, patch**2 * space.width) if patch > 1 else None
+
+    def moved_from(self, schedule: Schedule, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the weights of such a network for another schedule, its places moved to this schedule."""
+        places = weights["start_position"], weights.get("position"), weights["level.weight"]
+        start, position, level = moved(*places, packed(schedule, self.patch), self.trained)
+        changed = {"start_position": start, "level.weight": level}
+        return {**weights, **changed, **({} if position is None else {"position": position})}
 
     def layout(self, schedule: Schedule) -> Tensor:
         """Return what is added to each token of a packed schedule for its place, [1, M, C]."""

@@ -5,9 +5,6 @@ Legend: L tokens of all scales, K scales, n0 tokens of the first step, C width.
 
 from __future__ import annotations
 
-import functools
-import logging
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -15,18 +12,14 @@ from torch import Tensor
 from vartk_registry import VartkError
 from vartk_registry.interfaces import Grid, Schedule
 
-logger = logging.getLogger(__name__)
-
 
 def lay_out(
     start_1nC: Tensor, position_1LC: Tensor | None, level_KC: Tensor, trained: Schedule, schedule: Schedule
 ) -> Tensor:
     """Return the sum of start (first step alone), position and level of each token of `schedule`.
 
-    The first scales of `trained` have their own positions and levels. In any other schedule, each scale takes
-    the positions and the level of a trained scale, the positions resized to its grid: of the same scale if
-    there are as many, or else of the one that is nearest in log area. Where the first step has another number
-    of tokens, each starts at the mean of the learned ones. Without positions (RoPE) there are levels alone.
+    For a schedule other than `trained` they are moved (see `moved`). Without positions (RoPE) there are
+    levels alone.
 
     Returns:
         [1, L, C], L of `schedule`.
@@ -40,26 +33,48 @@ def lay_out(
             f"transformer 'var' has learned to predict {ways[trained.raster]}, not {ways[schedule.raster]}; "
             "leave the schedule out, or train a model with it"
         )
-    own = schedule.grids == trained.grids[: len(schedule.grids)]
-    if not own and position_1LC is not None:
-        _report(trained, schedule)
-    if own or len(schedule.grids) == len(trained.grids):
-        sources = list(range(len(schedule.grids)))
-    else:
-        sources = [nearest_scale(trained.scales, grid) for grid in schedule.grids]
-    parts = []
-    for source, grid in zip(sources, schedule.grids, strict=True):
-        if position_1LC is None:
-            parts.append(level_KC[source].expand(1, grid[0] * grid[1], -1))
-            continue
-        begin, end = trained.scales.spans[source]
-        part_1nC = _resized(position_1LC[:, begin:end], trained.grids[source], grid)
-        parts.append(part_1nC + level_KC[source])
-    if schedule.sizes[0] != trained.sizes[0]:
-        start_1nC = start_1nC.mean(dim=1, keepdim=True)
+    start_1nC, position_1LC, level_KC = moved(start_1nC, position_1LC, level_KC, trained, schedule)
+    sizes = schedule.scales.sizes
+    parts = [level.expand(1, size, -1) for level, size in zip(level_KC, sizes, strict=True)]
+    if position_1LC is not None:
+        placed = position_1LC.split(sizes, dim=1)
+        parts = [place + level for place, level in zip(placed, parts, strict=True)]
     first = schedule.sizes[0]
     parts[:1] = parts[0][:, :first] + start_1nC, parts[0][:, first:]
     return torch.cat(parts, dim=1)
+
+
+def moved(
+    start_1nC: Tensor, position_1LC: Tensor | None, level_KC: Tensor, trained: Schedule, schedule: Schedule
+) -> tuple[Tensor, Tensor | None, Tensor]:
+    """Return start, position and level for another schedule than the one they were learned for.
+
+    The first scales of `trained` have their own positions and levels. In any other schedule, each scale takes
+    the positions and the level of a trained scale, the positions resized to its grid: of the same scale if
+    there are as many, or else of the one that is nearest in log area. Where the first step has another number
+    of tokens, each starts at the mean of the learned ones.
+    """
+    if schedule.grids == trained.grids:
+        return start_1nC, position_1LC, level_KC
+    count = len(schedule.grids)
+    if schedule.grids == trained.grids[:count] or count == len(trained.grids):
+        sources = list(range(count))
+        level_KC = level_KC[:count]
+    else:
+        sources = [nearest_scale(trained.scales, grid) for grid in schedule.grids]
+        level_KC = torch.stack([level_KC[source] for source in sources])
+    if position_1LC is not None:
+        learned = position_1LC.split(trained.scales.sizes, dim=1)
+        position_1LC = torch.cat(
+            [
+                _resized(learned[source], trained.grids[source], grid)
+                for source, grid in zip(sources, schedule.grids, strict=True)
+            ],
+            dim=1,
+        )
+    if schedule.sizes[0] != trained.sizes[0]:
+        start_1nC = start_1nC.mean(dim=1, keepdim=True).expand(-1, schedule.sizes[0], -1)
+    return start_1nC, position_1LC, level_KC
 
 
 def nearest_scale(trained: Schedule, grid: Grid) -> int:
@@ -79,13 +94,3 @@ def _resized(position_1nC: Tensor, source: Grid, grid: Grid) -> Tensor:
         return position_1nC
     map_1Chw = position_1nC.transpose(1, 2).unflatten(-1, source)
     return F.interpolate(map_1Chw, size=grid, mode="bicubic").flatten(2).transpose(1, 2)
-
-
-@functools.cache
-def _report(trained: Schedule, schedule: Schedule) -> None:
-    """Warn once for a schedule, not at every step of a training or every image."""
-    logger.warning(
-        "positions were learned for the scales %s; they are interpolated for the scales %s",
-        trained,
-        schedule,
-    )

@@ -10,7 +10,7 @@ from itertools import accumulate, chain
 from pathlib import Path
 
 from vartk_registry import UnknownName, VartkError, counted
-from vartk_registry.images import SkipsDamaged, captions_of, read_rgb
+from vartk_registry.images import SkipsDamaged, captions_of, read_rgb, rgb_shape
 from vartk_registry.interfaces import Example
 
 from .classes import class_indices, class_names, read_class_names
@@ -88,6 +88,14 @@ class WebDataset(SkipsDamaged):
             caption, others = captions_of(parse_row(files["json"]))
         label = self._indices[shard.label(place)]
         return Example(read_rgb(io.BytesIO(files["image"])), label, caption, others)
+
+    def shape(self, index: int) -> tuple[int, int]:
+        """Return the height and width of an image in pixels."""
+        shard, place = self._find(index)
+        try:
+            return rgb_shape(io.BytesIO(shard.read(place)["image"]))
+        except Exception:  # on broken files Pillow's readers raise errors of any type
+            return super().shape(index)
 
     def _find(self, index: int) -> tuple[Shard, int]:
         """Return the shard of a sample, and its place there."""

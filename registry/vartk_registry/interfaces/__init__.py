@@ -20,7 +20,7 @@ from .cache import (
     UnconditionalStrategy,
 )
 from .conditioner import Condition, Conditioner, EncodingConditioner, ImitatingConditioner
-from .dataset import Example, ImageDataset
+from .dataset import Example, ImageDataset, SizedDataset
 from .discriminator import Discriminator
 from .feature import Feature, VectorFeature
 from .generator import Generated, Generator, TrainableGenerator
@@ -84,6 +84,7 @@ __all__ = [
     "Seam",
     "Session",
     "SingleSetMetric",
+    "SizedDataset",
     "Tokenizer",
     "TokenizerOutput",
     "TrainableGenerator",

@@ -39,3 +39,12 @@ class ImageDataset(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> Example: ...
+
+
+@runtime_checkable
+class SizedDataset(ImageDataset, Protocol):
+    """A dataset that tells the size of an image without decoding it, as buckets of ratios need it."""
+
+    def shape(self, index: int) -> tuple[int, int]:
+        """Return the height and width of an image in pixels."""
+        ...

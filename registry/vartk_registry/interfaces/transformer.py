@@ -62,7 +62,8 @@ class Transformer(Protocol):
     that has a method `folded(device)` is replaced by what it returns, an equal of plain layers. A subclass of
     `nn.Linear` with the attribute `activation`, "gelu_tanh", is computed in one go with it. A method
     `compile_steps(*, dynamic)` compiles, in place, what every cached step repeats; where there is none,
-    `compile=true` is refused.
+    `compile=true` is refused. A method `moved_from(schedule, weights)` returns the weights of such a
+    transformer for another schedule, changed for its own, so that a training can start from them.
     """
 
     width: int

@@ -1,10 +1,8 @@
 """VAR's positions, learned for one schedule and used for others."""
 
-import logging
-
 import pytest
 import torch
-from tiny_transformer import tiny
+from tiny_transformer import attend, batch, tiny
 
 from vartk_plugins.var.positions import nearest_scale
 from vartk_registry.interfaces import Schedule
@@ -58,13 +56,20 @@ def test_start_of_another_length_is_the_mean():
     assert not layout[0, 6:].any()
 
 
-def test_interpolation_is_reported_once(caplog):
-    model = tiny(Schedule.of([1, 3, 5]))
-    with caplog.at_level(logging.WARNING, logger="vartk_plugins.var"):
-        model.layout(Schedule.of([1, 3, 5]))
-        assert not caplog.records
-        for _ in range(2):
-            model.layout(Schedule.of([1, (3, 7)]))
-    (record,) = caplog.records
-    assert "learned for the scales 1, 3, 5" in record.getMessage()
-    assert "for the scales 1, 3x7" in record.getMessage()
+@pytest.mark.parametrize("grids", [[1, 3, 6], [1, 4], [(2, 3), 5], [1, 2, 3, (4, 6)]])
+@pytest.mark.parametrize("positions", ["learned", "rope2d"])
+def test_weights_moved_to_another_schedule_give_what_they_give_for_it(positions, grids):
+    """A model that starts from another's weights is at first that model, sampling the new schedule."""
+    old, new = Schedule.of([1, 2, 4]), Schedule.of(grids)
+    trained, fresh = (tiny(schedule, positions=positions, heads=2) for schedule in (old, new))
+    fresh.load_state_dict(fresh.moved_from(old, trained.state_dict()))
+    inputs, condition = batch(new)
+    expected = trained(inputs, condition, new, attend)
+    torch.testing.assert_close(fresh(inputs, condition, new, attend), expected)
+
+
+def test_weights_for_the_same_schedule_stay():
+    model = tiny(Schedule.of([1, 2]))
+    weights = model.state_dict()
+    moved = model.moved_from(Schedule.of([1, 2]), weights)
+    assert all(torch.equal(moved[name], weight) for name, weight in weights.items())

@@ -158,7 +158,7 @@ def test_what_does_not_belong_together(refused, config, tokenizer, tokens, tmp_p
     other = refused(*stage_two, tokenizer, "--tokens", tokens, "schedule.grids=[1,4]", *out)
     assert "make them again with `vartk tokenize`" in other
     assert "is not that of the tokenizer" in refused(
-        "tokenize", config, "--tokenizer", tokenizer, "image_size=32", *out
+        "tokenize", config, "--tokenizer", tokenizer, "quantizer.classes=23", *out
     )
     assert "is not a run that could be resumed" in refused("train", "tokenizer", config, *out, "--resume")
     assert not (tmp_path / "run").exists()

@@ -14,7 +14,8 @@ from vartk_registry import VartkError
 
 @pytest.fixture(autouse=True)
 def _unreported():
-    sizes._report.cache_clear()
+    sizes._report_size.cache_clear()
+    sizes._report_scales.cache_clear()
 
 
 def test_a_list_of_grids_is_resized_for_another_size():
@@ -48,6 +49,25 @@ def test_what_a_model_was_made_for_is_said_once(caplog):
             model.sample([0], size=[16, 32], seed=seed)
     (record,) = caplog.records
     assert "made for images of 16x16 pixels (width x height) and samples 32x16" in record.getMessage()
+
+
+def test_other_scales_for_the_own_size_are_said_once(caplog):
+    model = tiny_model()
+    with caplog.at_level(logging.WARNING, logger="vartk.engine"):
+        model.sample([0], schedule="model")
+        assert not caplog.records
+        for seed in (0, 1):
+            model.sample([0], schedule=[1, 3, 4], seed=seed)
+    (record,) = caplog.records
+    assert "made for the scales 1, 2, 4 and samples with the scales 1, 3, 4" in record.getMessage()
+
+
+def test_a_trained_bucket_is_no_other_size(caplog):
+    model = tiny_model(buckets=[[16, 32]])
+    with caplog.at_level(logging.WARNING, logger="vartk.engine"):
+        model.sample([0], size=[16, 32])
+        assert not caplog.records
+    assert sizes.size_record(model.config, None)["made_for"] == [[16, 16], [16, 32]]
 
 
 def test_a_size_that_does_not_fit_names_the_nearest():

@@ -63,6 +63,16 @@ def test_taken_weights_can_learn_at_a_rate_of_their_own(vartk, model_folder, tmp
     assert (first[name] - after[name]).abs().max() > 1e-3
 
 
+def test_a_model_of_twice_the_size_starts_as_the_small_one_samples_it(model_folder):
+    large = {"image_size": 32, "schedule": {"name": "custom", "grids": [1, 2, 8]}}
+    model, events = started(model_folder, **large)
+    assert events[0] == "transformer: 33 of 33 weights taken; places moved from the scales 1, 2, 4 to 1, 2, 8"
+    small = load_model(model_folder, plugins())
+    settings = {"random": "per_image", "seed": 3, "precision": "plain"}
+    expected = small.sample([0, 2], size=32, **settings)
+    assert torch.equal(model.sample([0, 2], **settings).images, expected.images)
+
+
 def test_other_classes_are_new(model_folder):
     model, events = started(model_folder, classes=[*CLASSES, "dots"])
     assert events[1] == "conditioner: new, for 4 classes that are not those of the trained model"
@@ -77,8 +87,8 @@ def test_other_classes_are_new(model_folder):
             r"does not fit: it has blocks\.1\..*, which the new transformer does not; .* and 7 more; take",
         ),
         (
-            {"schedule": {"name": "custom", "grids": [1, 4]}},
-            r"has position as \[1, 21, 32\], the new .* \[1, 17, 32\]",
+            {"transformer": {"name": "var", "depth": 2, "width": 64, "heads": 2}},
+            r"has start_position as \[1, 1, 32\], the new .* \[1, 1, 64\]",
         ),
     ],
 )

@@ -66,7 +66,7 @@ class TransformerRunner:
     def step(self) -> dict[str, Any]:
         """Do one step of training, and return its numbers."""
         codes = self.encoded() if self.row.encodes else self.codes
-        return self.trainer.update(1, (codes, self.conditions)).values
+        return self.trainer.update(1, (codes, self.conditions, 0)).values
 
     def numbers(self) -> dict[str, float]:
         """Return the losses and the gradient's norm of a step in which nothing is dropped."""

@@ -48,7 +48,10 @@ class Stage(Protocol):
         ...
 
     def batches(self, start: int, device: torch.device, world: World = ALONE) -> Iterator[Any]:
-        """Yield a process's share of each step's batch, from `start` on: a tensor [B, ...], or a tuple."""
+        """Yield a process's share of each step's batch, from `start` on.
+
+        A tensor [B, ...], or a tuple of them and of what holds for the whole batch.
+        """
         ...
 
     def loss(self, module: nn.Module, batch: Any) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:

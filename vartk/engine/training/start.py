@@ -13,7 +13,6 @@ from torch import nn
 from vartk_registry import Plugins, VartkError
 from vartk_registry.interfaces import ImitatingConditioner
 
-from ..build import Predictor
 from ..folder import load_model
 from ..model import Model
 from ..tokens import Tokens
@@ -58,7 +57,7 @@ def start_from(
             folder, f"its transformer is {its!r}, and this one is {ours!r}; take transformer={its}"
         )
     drawn = {name: weight.clone() for name, weight in model.predictor.conditioner.state_dict().items()}
-    event(f"{KEY}={folder}: transformer: {_take(model.predictor, trained.predictor, folder)}")
+    event(f"{KEY}={folder}: transformer: {_take(model, trained, folder)}")
     event(f"{KEY}={folder}: conditioner: {_take_conditioner(model, trained, tokens)}")
     given = trained.predictor.transformer.state_dict()  # type: ignore[attr-defined]
     conditioner = model.predictor.conditioner.state_dict()
@@ -66,10 +65,17 @@ def start_from(
     return [*(f"transformer.{name}" for name in given), *(f"conditioner.{name}" for name in changed)]
 
 
-def _take(ours: Predictor, its: Predictor, folder: Path) -> str:
-    """Copy the transformer's weights, and say which were taken and which are new."""
-    transformer: Any = ours.transformer
-    own, given = transformer.state_dict(), its.transformer.state_dict()  # type: ignore[attr-defined]
+def _take(model: Model, trained: Model, folder: Path) -> str:
+    """Copy the transformer's weights, and say which were taken, which are new, and what was resized."""
+    assert model.predictor is not None
+    assert trained.predictor is not None
+    transformer: Any = model.predictor.transformer
+    own = transformer.state_dict()
+    given = trained.predictor.transformer.state_dict()  # type: ignore[attr-defined]
+    resized = ""
+    if model.schedule != trained.schedule and hasattr(transformer, "moved_from"):
+        given = transformer.moved_from(trained.schedule, given)
+        resized = f"; places moved from the scales {trained.schedule} to {model.schedule}"
     problems = [f"has {name}, which the new transformer does not" for name in given if name not in own]
     problems += [
         f"has {name} as {list(given[name].shape)}, the new transformer as {list(own[name].shape)}"
@@ -85,7 +91,7 @@ def _take(ours: Predictor, its: Predictor, folder: Path) -> str:
         )
     transformer.load_state_dict(given, strict=False)
     new = [name for name in own if name not in given]
-    taken = f"{len(given)} of {len(own)} weights taken"
+    taken = f"{len(given)} of {len(own)} weights taken{resized}"
     return f"{taken}; new: {_patterns(new)}" if new else taken
 
 

@@ -13,16 +13,18 @@ from torch import nn
 from torch.nn import functional as F
 
 from vartk_registry import Registry, VartkError
-from vartk_registry.interfaces import FittedTokenizer, ImageDataset, TokenizerOutput
+from vartk_registry.interfaces import FittedTokenizer, ImageDataset, Schedule, TokenizerOutput
 
 from ...config import Config, model_part
 from ...files import whole_folder
 from ...images import enlarged, tile
-from ..build import grid
-from ..data import EndlessBatches, Images, loader, on_device
+from ..buckets import BucketBatches, BucketedImages, grouped
+from ..build import trained_sizes
+from ..data import loader, on_device
 from ..distributed import ALONE, World
 from ..folder import write_model
 from ..model import Model
+from ..sizes import bucket_schedules
 from .adversary import build_adversary
 from .quality import ReconstructionQuality, build_perceptual, perceptual_distance
 from .stage import VALIDATED_AT_ONCE
@@ -51,17 +53,18 @@ class TokenizerStage:
     ) -> None:
         self.config = config
         self.train = config.train.tokenizer
-        self.schedule = model.schedule.scales
         self.module: nn.Module = model.tokenizer  # type: ignore[assignment]
         self.space = model.tokenizer.space
         self.registry = registry
         self.perceptual = build_perceptual(self.train.perceptual, registry)
-        size = grid(config.image_size)
-        self.opponent = build_adversary(self.train, size, registry)
+        sizes = trained_sizes(config)
+        schedules = bucket_schedules(config, model.tokenizer, model.schedule, registry)
+        self._schedules = {size: made.scales for size, made in zip(sizes, schedules, strict=True)}
+        self.opponent = build_adversary(self.train, min(sizes, key=min), registry)
         self.layout = layout
         self._pixel_losses = _pixel_losses
-        self._training = Images(datasets["train"], size, config.augment, self.train.seed)
-        self._validation = Images(datasets["validation"], size)
+        self._training = BucketedImages(datasets["train"], sizes, config.augment, self.train.seed)
+        self._validation = BucketedImages(datasets["validation"], sizes)
 
     def prepare(self, device: torch.device, *, compiled: bool) -> None:
         """See `Stage`."""
@@ -88,19 +91,19 @@ class TokenizerStage:
                 f"tokenizer {self.config.tokenizer.name!r} has no codebook that could start by k-means; set "
                 "train.tokenizer.kmeans_images=0"
             )
-        steps = EndlessBatches(len(self._training), self.train.batch, self.train.seed, 0, self.train.steps)
+        group = max(grouped(self._training.buckets, len(self._schedules)), key=len)  # images of one size
+        steps = BucketBatches([group], self.train.batch, self.train.seed, 0, self.train.steps)
         views = list(islice(chain.from_iterable(steps), count))
         parts = (
             views[first : first + VALIDATED_AT_ONCE] for first in range(0, len(views), VALIDATED_AT_ONCE)
         )
         images = (torch.stack([self._training[view] for view in part]).to(device) for part in parts)
-        self.module.to(device).fit(images, self.schedule)
+        self.module.to(device).fit(images, self._schedules[self._training.size_of(group[0])])
 
     def batches(self, start: int, device: torch.device, world: World = ALONE) -> Iterator[torch.Tensor]:
         """Yield this process's share of each step's images, from `start` on: [B, 3, H, W]."""
-        views = EndlessBatches(
-            len(self._training), self.train.batch, self.train.seed, start, self.train.steps, world
-        )
+        groups = grouped(self._training.buckets, len(self._schedules))
+        views = BucketBatches(groups, self.train.batch, self.train.seed, start, self.train.steps, world)
         self._look_on(device)
         batches = ([images] for images in loader(self._training, views, self.train.workers, device))
         for (images,) in on_device(batches, device):
@@ -108,7 +111,7 @@ class TokenizerStage:
 
     def loss(self, module: nn.Module, images: torch.Tensor) -> tuple[torch.Tensor, dict[str, Any]]:
         """Return the weighted loss, and its parts."""
-        output: TokenizerOutput = module(images, self.schedule)
+        output: TokenizerOutput = module(images, self._schedule_of(images))
         made = output.images.float()
         l1, l2 = self._pixel_losses(made, images)
         parts = {"l1": l1, "l2": l2, **output.losses}
@@ -128,22 +131,22 @@ class TokenizerStage:
     def validate(self, module: Any, device: torch.device) -> dict[str, float]:
         """Return the quality of held-out reconstructions, and the use of the codes by scale."""
         self._look_on(device)
-        quality = ReconstructionQuality(
-            self.registry, self.space, len(self.schedule), self._validation.size, self.perceptual
-        )
+        steps = max(map(len, self._schedules.values()))
+        smallest = min(self._schedules, key=min)
+        quality = ReconstructionQuality(self.registry, self.space, steps, smallest, self.perceptual)
         count = min(len(self._validation), self.train.eval_images)
-        for start in range(0, count, VALIDATED_AT_ONCE):
-            stop = min(start + VALIDATED_AT_ONCE, count)
-            images = torch.stack([self._validation[i] for i in range(start, stop)]).to(device)
-            quality.update(module(images, self.schedule), images)
+        for rows in self._validation.batches(count, VALIDATED_AT_ONCE):
+            images = torch.stack([self._validation[i] for i in rows]).to(device)
+            quality.update(module(images, self._schedule_of(images)), images)
         return quality.compute() if count else {}
 
     @torch.no_grad()
     def preview(self, module: Any, device: torch.device) -> torch.Tensor:
         """Return held-out images above their reconstructions, as a picture [3, H, W] in [0, 1]."""
         shown = self._validation if len(self._validation) else self._training
-        images = torch.stack([shown[i] for i in range(min(8, len(shown)))]).to(device)
-        made = module(images, self.schedule).images.float().clamp(-1, 1)
+        first, *_ = shown.batches(len(shown), 8)
+        images = torch.stack([shown[i] for i in first]).to(device)
+        made = module(images, self._schedule_of(images)).images.float().clamp(-1, 1)
         return tile(enlarged((torch.cat((images, made)) + 1) / 2), columns=len(images))
 
     def export(self, weights: Mapping[str, torch.Tensor], folder: Path) -> None:
@@ -157,6 +160,11 @@ class TokenizerStage:
             return self.layout
         # on a CPU the backward pass of group normalisation takes twice as long in channels_last
         return torch.channels_last if device.type == "cuda" else torch.contiguous_format
+
+    def _schedule_of(self, images: torch.Tensor) -> Schedule:
+        """Return the scales of a batch, which are those of its bucket."""
+        h, w = images.shape[-2:]
+        return self._schedules[h, w]
 
     def _look_on(self, device: torch.device) -> None:
         """Move the feature, if there is one, to the images' device."""

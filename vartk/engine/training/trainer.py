@@ -198,7 +198,12 @@ class Trainer:
 def _split(batch: Any, parts: int) -> Iterator[Any]:
     if isinstance(batch, torch.Tensor):
         return iter(batch.chunk(parts))
-    return zip(*(tensor.chunk(parts) for tensor in batch), strict=True)
+    return zip(*(_parts(value, parts) for value in batch), strict=True)
+
+
+def _parts(value: Any, parts: int) -> Any:
+    """Return the parts of a tensor, and what is no tensor for each part."""
+    return value.chunk(parts) if isinstance(value, torch.Tensor) else [value] * parts
 
 
 def _check(stage: Stage, world: World) -> None:

@@ -19,20 +19,22 @@ from ...config import Config, model_part
 from ...files import whole_folder
 from ...images import enlarged, tile
 from ..attention import build_attention
+from ..buckets import BucketBatches, grouped
 from ..build import Predictor
 from ..codes import latents, split, teacher_inputs
-from ..data import EndlessBatches, View, loader, on_device
+from ..data import View, loader, on_device
 from ..distributed import ALONE, World
 from ..folder import write_model
 from ..model import Model
+from ..sizes import bucket_schedules
 from ..tokens import Tokens
 from .correction import Err, exchanged, first_scales, flipped, with_mistakes
 from .judge import Judge
 from .scores import Scores
 from .stage import VALIDATED_AT_ONCE
 
-Batch = tuple[torch.Tensor, torch.Tensor]
-"""Codes [B, L, *shape] and conditions [B, ...]."""
+Batch = tuple[torch.Tensor, torch.Tensor, int]
+"""Codes [B, L, *shape], conditions [B, ...], and the bucket of both."""
 
 
 class TransformerStage:
@@ -71,40 +73,46 @@ class TransformerStage:
                 "wrong codes, and in raster order there are none; take 0"
             )
         self._conditioner = model.predictor.conditioner
-        self._schedule = _first(model.schedule, self.train.scales)
-        self._scores = Scores(model.tokenizer.space, self._schedule.scales, equal=self.train.equal_scales)
+        self._whole = bucket_schedules(config, model.tokenizer, model.schedule, registry)
+        self._schedules = [_first(schedule, self.train.scales) for schedule in self._whole]
+        self._scores = [
+            Scores(model.tokenizer.space, schedule.scales, equal=self.train.equal_scales)
+            for schedule in self._schedules
+        ]
         self._attend = build_attention(self.train.attention, registry)
         self._data = {name: _Codes(split, model.predictor, self.train.seed) for name, split in tokens.items()}
 
     def prepare(self, device: torch.device, *, compiled: bool) -> None:
         """See `Stage`."""
         if compiled:
-            self._scores.compile()
+            for scores in self._scores:
+                scores.compile()
 
     def batches(self, start: int, device: torch.device, world: World = ALONE) -> Iterator[Batch]:
         """Yield this process's share of each step's batch, from `start` on."""
         data = self._data["train"]
-        views = EndlessBatches(len(data), self.train.batch, self.train.seed, start, self.train.steps, world)
-        batches = loader(data, views, self.train.workers, device)
-        for codes, conditions in on_device(batches, device):
-            yield codes.long(), conditions
+        groups = grouped(data.buckets, len(self._schedules))
+        views = BucketBatches(groups, self.train.batch, self.train.seed, start, self.train.steps, world)
+        batches = on_device(loader(data, views, self.train.workers, device), device)
+        for (codes, conditions), bucket in zip(batches, views.buckets(), strict=True):
+            yield codes[:, : self._whole[bucket].total].long(), conditions, bucket
 
     def loss(self, module: nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, Any]]:
         """Return the mean cross-entropy over all tokens, and how well each scale is met."""
-        codes, conditions = batch
+        codes, conditions, bucket = batch
         if module.training and self.train.label_drop:
             dropped = torch.rand(len(codes), device=codes.device) < self.train.label_drop
             conditions = self._conditioner.drop(conditions, dropped)
-        tokenizer, schedule = self.model.tokenizer, self.model.schedule
+        tokenizer, schedule = self.model.tokenizer, self._whole[bucket]
         whole = split(codes, schedule)
-        given = right = whole[: len(self._schedule.grids)]
+        given = right = whole[: len(self._schedules[bucket].grids)]
         made = None
         if module.training and self.train.self_correction:
             *_, latent = latents(tokenizer, whole, schedule)
             given, right, made = with_mistakes(tokenizer, given, schedule, self._mistakes(given), latent)
         inputs = teacher_inputs(tokenizer, given, schedule, made)
-        logits = module(inputs, conditions, self._schedule, self._attend)
-        return self._scores.loss(logits, torch.cat(list(right), dim=1), self.train.label_smoothing)
+        logits = module(inputs, conditions, self._schedules[bucket], self._attend)
+        return self._scores[bucket].loss(logits, torch.cat(list(right), dim=1), self.train.label_smoothing)
 
     def _mistakes(self, codes: Sequence[torch.Tensor]) -> Err:
         """Return what makes the mistakes of a step."""
@@ -120,15 +128,27 @@ class TransformerStage:
         count = min(len(data), self.train.eval_images)
         if not count:
             return {}
-        total = torch.zeros(2, self._schedule.total, dtype=torch.float64)
-        for start in range(0, count, VALIDATED_AT_ONCE):
-            given, conditions = data[start : min(start + VALIDATED_AT_ONCE, count)]
-            codes = given.to(device).long()[:, : self._schedule.total]
-            inputs = teacher_inputs(self.model.tokenizer, split(codes, self._schedule), self.model.schedule)
-            logits = module(inputs, conditions.to(device), self._schedule, self._attend)
-            total += self._scores.tokens(logits, codes).double().sum(1).cpu()
-        values = {name: value.item() for name, value in self._scores.by_scale(total / count).items()}
+        sums: dict[str, float] = {}
+        images: dict[str, int] = {}
+        for bucket, rows in enumerate(grouped(data.buckets[:count], len(self._schedules))):
+            if rows:
+                for name, value in self._validated(module, bucket, rows, device).items():
+                    sums[name] = sums.get(name, 0.0) + value * len(rows)
+                    images[name] = images.get(name, 0) + len(rows)
+        values = {name: total / images[name] for name, total in sums.items()}
         return values if self.judge is None else {**self.judge.measure(self._shown(module)), **values}
+
+    def _validated(self, module: Any, bucket: int, rows: list[int], device: torch.device) -> dict[str, float]:
+        """Return the numbers of held-out images of one bucket."""
+        tokenizer, schedule, scores = self.model.tokenizer, self._schedules[bucket], self._scores[bucket]
+        total = torch.zeros(2, schedule.total, dtype=torch.float64)
+        for start in range(0, len(rows), VALIDATED_AT_ONCE):
+            given, conditions = self._data["validation"][rows[start : start + VALIDATED_AT_ONCE]]
+            codes = given[:, : schedule.total].to(device).long()
+            inputs = teacher_inputs(tokenizer, split(codes, schedule), self._whole[bucket])
+            logits = module(inputs, conditions.to(device), schedule, self._attend)
+            total += scores.tokens(logits, codes).double().sum(1).cpu()
+        return {name: value.item() for name, value in scores.by_scale(total / len(rows)).items()}
 
     @torch.no_grad()
     def preview(self, module: Any, device: torch.device) -> torch.Tensor:
@@ -150,17 +170,18 @@ class TransformerStage:
         return Model(model.config, model.tokenizer, model.schedule, module, model.plugins)
 
 
-class _Codes(Dataset[Batch]):
+class _Codes(Dataset[tuple[torch.Tensor, torch.Tensor]]):
     """Codes with their conditions, fetched a batch at a time.
 
-    Of an image with several captions a view has one, drawn by the seed and the view's name; slices, which a
-    validation takes, have the first one.
+    Of an image with several captions a view has one, drawn by the seed and the view's name; a list of
+    rows, which a validation takes, has the first one.
     """
 
     def __init__(self, tokens: Tokens, predictor: Predictor, seed: int) -> None:
         conditioner = predictor.conditioner
         labels = tokens.labels.tolist()
         self.codes = tokens.codes
+        self.buckets = [0] * len(tokens) if tokens.buckets is None else tokens.buckets.tolist()
         self.seed = seed
         self.values = labels if conditioner.takes == "label" else tokens.captions
         more = tokens.others if conditioner.takes == "caption" else []
@@ -173,10 +194,10 @@ class _Codes(Dataset[Batch]):
     def __len__(self) -> int:
         return len(self.codes)
 
-    def __getitem__(self, rows: slice) -> Batch:
-        return self.codes[rows], self._conditions[[first for first, *_ in self._rows[rows]]]
+    def __getitem__(self, rows: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.codes[rows], self._conditions[[self._rows[row][0] for row in rows]]
 
-    def __getitems__(self, views: list[View]) -> list[Batch]:
+    def __getitems__(self, views: list[View]) -> list[tuple[torch.Tensor, torch.Tensor]]:
         return [(self.codes[index], self._conditions[self._drawn(turn, index)]) for turn, index in views]
 
     def _drawn(self, turn: int, index: int) -> int:

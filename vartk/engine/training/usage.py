@@ -23,8 +23,8 @@ class CodeUsage:
         self._seen: list[list[torch.Tensor]] = [[] for _ in range(steps)]
 
     def update(self, codes: Sequence[torch.Tensor]) -> None:
-        """Take the codes of each scale [B, n, *shape] of a batch."""
-        for seen, scale in zip(self._seen, codes, strict=True):
+        """Take the codes of each scale [B, n, *shape] of a batch, which may have fewer scales."""
+        for seen, scale in zip(self._seen, codes, strict=False):
             seen.append(scale.reshape(-1, *self._space.shape).cpu())
 
     def compute(self) -> dict[str, float]:
@@ -34,7 +34,7 @@ class CodeUsage:
         tokens counted where these are fewer. The perplexity is the number of equally likely codes with the
         same entropy.
         """
-        scales = [torch.cat(seen) for seen in self._seen]
+        scales = [torch.cat(seen) for seen in self._seen if seen]
         found = {"": torch.cat(scales), **{f"_{k}": codes for k, codes in enumerate(scales)}}
         numbers = {}
         for name, codes in found.items():
