@@ -198,7 +198,7 @@ def test_the_table_of_keys_is_that_of_the_schema():
 def test_a_yaml_example_is_a_configuration_or_a_study(found, tmp_path):
     (tmp_path / "example.yaml").write_text(found)
     if "\nsystems:" in found:
-        for quick in (False, True):
-            read_study(str(tmp_path / "example.yaml"), quick=quick)
+        for form in ("", "quick"):
+            read_study(str(tmp_path / "example.yaml"), form=form)
         return
     compose(Config, load_layers(str(tmp_path / "example.yaml"), plugins()), plugins())

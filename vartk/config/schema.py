@@ -156,6 +156,16 @@ class AugmentConfig:
 
 
 @dataclass(kw_only=True, slots=True)
+class DataConfig:
+    """How much of the training data is used; validation images are always all used."""
+
+    share: float = param(
+        1.0, "share of the training images; a smaller share is a part of a larger one", above=0, high=1
+    )
+    seed: int = param(0, "which images a share has", low=0)
+
+
+@dataclass(kw_only=True, slots=True)
 class StageConfig:
     """What both stages of training share."""
 
@@ -306,6 +316,7 @@ class Config(ModelConfig):
     """A whole experiment: a model, its data and how both stages are trained."""
 
     dataset: Slot = slot("dataset", "emoji64")
+    data: DataConfig = field(default_factory=DataConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     train: Training = field(default_factory=Training)
 

@@ -22,8 +22,9 @@ from .distributed import processes
 from .folder import load_model, new_model, read_model_config
 from .generators.folder import new_generator
 from .model import Model
+from .share import Share
 from .sizes import bucket_schedules
-from .tokens import load_tokens, token_classes, tokenize
+from .tokens import load_tokens, require_share, token_classes, tokenize
 from .training import (
     GeneratorStage,
     Judge,
@@ -97,6 +98,7 @@ def train_transformer(
         refuse_existing(out)
     config = composed.config
     _agree(config, tokenizer)
+    require_share(tokens, plain(config)["data"])
     _name_classes(composed, token_classes(tokens))
     with processes(as_device(device)) as (world, own):
         torch.manual_seed(config.train.transformer.seed)
@@ -171,6 +173,7 @@ def tokenize_dataset(
             augment=config.augment,
             views=config.train.transformer.views,
             seed=config.train.transformer.seed,
+            data=plain(config)["data"],
             conditioner=_encoding_conditioner(named),
             progress=progress,
             world=world,
@@ -180,10 +183,16 @@ def tokenize_dataset(
 def open_datasets(
     config: Config, event: Callable[[str], None], splits: Sequence[str] = ("train", "validation")
 ) -> dict[str, ImageDataset]:
-    """Open splits of a configuration's dataset, and tell of images that are skipped."""
+    """Open splits of a configuration's dataset, of "train" its share, and tell of images that are skipped.
+
+    Raises:
+        VartkError: the dataset cannot be opened, or the share holds no image.
+    """
     slot = config.dataset
     build = plugins().registry.build
     datasets = {split: build("dataset", slot.name, slot.params, split=split) for split in splits}
+    if "train" in datasets and config.data.share < 1:
+        datasets["train"] = Share(datasets["train"], config.data.share, config.data.seed)
     for split, dataset in datasets.items():
         if dataset.skipped:
             event(f"{split}: {counted(len(dataset.skipped), 'image')} skipped:")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -62,6 +62,7 @@ def tokenize(
     augment: AugmentConfig,
     views: int,
     seed: int,
+    data: Mapping[str, Any],
     batch: int = 32,
     conditioner: EncodingConditioner | None = None,
     progress: Callable[[str, int, int], None] = lambda split, done, total: None,
@@ -72,6 +73,7 @@ def tokenize(
     Args:
         tokenizer: the model folder that `model` was read from; its fingerprint is kept with the codes.
         views: augmented views of each training image; validation images have one, not augmented.
+        data: which share of the training images these are, the configuration's `data`; kept with the codes.
         conditioner: whose features of the captions are kept with the codes.
         progress: called with the split, the views done and their number; at last with "captions".
         world: the processes that share the work; every one of them calls this, and the first one writes.
@@ -102,6 +104,7 @@ def tokenize(
                 "buckets": [[list(g) for g in schedule.grids] for schedule in schedules[1:]],
                 "classes": datasets["train"].classes,
                 "views": views,
+                "data": dict(data),
                 "skipped": {split: datasets[split].skipped for split in SPLITS},
             }
             if conditioner is not None:
@@ -148,6 +151,23 @@ def load_tokens(
     if "encoder" in info and isinstance(conditioner, EncodingConditioner):
         read_features(folder, info["encoder"], conditioner)
     return loaded
+
+
+def require_share(folder: Path, data: Mapping[str, Any]) -> None:
+    """Raise `VartkError` where a folder of tokens has another share of the training images.
+
+    Args:
+        data: the configuration's `data`.
+    """
+    kept = _read_json(folder / INFO).get("data", {"share": 1.0})
+    if kept["share"] == data["share"] == 1:  # all images, whatever the seed
+        return
+    if kept != data:
+        words = [" ".join(f"data.{key}={value:g}" for key, value in of.items()) for of in (kept, data)]
+        raise VartkError(
+            f"the tokens in {folder} are those of {words[0]}, and the training is to have {words[1]}; type "
+            f"{words[0]}, or make other tokens with `vartk tokenize`"
+        )
 
 
 def token_classes(folder: Path) -> list[str]:

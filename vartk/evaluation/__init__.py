@@ -2,7 +2,7 @@
 
 - `data`: which dataset and feature a model is looked at with
 - `real_images`: the images that samples are compared with, and the conditions these are sampled under
-- `sets`: sets of images as a feature sees them, and distances between them
+- `looking`: what a feature sees of a set of images
 - `neighbours`: the nearest training images, and near copies of them
 - `evaluation`: the whole of `vartk eval`
 - `report`: its numbers as tables and as a folder

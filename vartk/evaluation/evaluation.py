@@ -22,6 +22,7 @@ from ..engine.sets import FEATURES, PIXELS, Seen, set_distances, vector_kinds
 from ..engine.training.quality import ReconstructionQuality
 from ..images import enlarged, labelled_grid
 from ..tasks.sample import Bar
+from .looking import Look
 from .neighbours import Neighbours, near_copies
 from .pictures import Archive
 from .real_images import (
@@ -29,6 +30,7 @@ from .real_images import (
     drawn_conditions,
     in_batches,
     require_images,
+    sample_distances,
     see_training,
 )
 from .samples import sampled
@@ -125,16 +127,11 @@ class Evaluation:
         self, result: dict[str, Any], archive: Archive, training: Seen, validation: Seen
     ) -> tuple[dict[str, Any], Image.Image]:
         """Add the numbers of samples to a result, and return it with the picture of neighbours."""
-        parts, bar, distances = [], self.add_bar("samples", len(archive)), result["distances"]
-        for images in archive.batches(self.protocol.sampling.batch):
-            parts.append(Seen.of(self.feature, images.to(self.model.device) / 255, self.kinds))
-            bar.update(sum(map(len, parts)))
-        samples = Seen.joined(parts)
-        # FD depends on the counts: as many real images play the samples' part, before the same references
-        compared = min(len(samples), len(training) // 2)
-        references = {"validation": validation, "training": training[compared:]}
-        distances["samples"] = self._distances(samples[:compared], references)
-        distances["real images"] = self._distances(training[:compared], references)
+        asked, registry = self.protocol, self.model.plugins.registry
+        look = Look(self.feature, self.model.device, self.kinds, asked.sampling.batch, self.add_bar)
+        samples, _ = look.at("samples", archive)
+        made = sample_distances(registry, asked.metrics, samples, training, {"validation": validation})
+        result["distances"] |= made
         found = {
             space: Neighbours.of(samples.vectors[space], training.vectors[space])
             for space in (FEATURES, PIXELS)
@@ -147,9 +144,9 @@ class Evaluation:
             "training": len(training),
             "training_in_all": len(self.images["train"]),
             "samples": len(samples),
-            "compared": compared,
+            "compared": made["samples"]["training"]["n"],
         }
-        result["sampling"] = plain(self.protocol.sampling)
+        result["sampling"] = plain(asked.sampling)
         return result, self._neighbours(archive, found)
 
     def _distances(self, found: Seen, references: Mapping[str, Seen]) -> dict[str, dict[str, float]]:

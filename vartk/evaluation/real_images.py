@@ -7,12 +7,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import torch
 
-from vartk_registry import VartkError, counted
+from vartk_registry import Registry, VartkError, counted
 from vartk_registry.interfaces import Feature, ImageDataset
 
 from ..engine.data import Images
+from ..engine.generators.model import GeneratorModel
 from ..engine.model import Model
-from ..engine.sets import Seen
+from ..engine.sets import Seen, set_distances
 from ..tasks.sample import Bar
 
 
@@ -34,22 +35,41 @@ def in_batches(indices: Sequence[int], size: int, bar: Bar) -> Iterator[Sequence
 
 
 def see_training(
-    model: Model,
+    model: Model | GeneratorModel,
     images: Images,
     batches: Iterable[Sequence[int]],
     feature: Feature,
     kinds: Collection[str],
 ) -> tuple[Seen, list[int | str]]:
     """Return what a feature on the model's device sees of images, and the label or caption of each."""
-    takes = model.predictor.conditioner.takes  # type: ignore[union-attr]
     seen, conditions = [], []
     for batch in batches:
         examples = [images.dataset[i] for i in batch]
-        conditions += [getattr(example, takes) for example in examples]
+        conditions += [getattr(example, model.takes) for example in examples]
         views = zip(examples, batch, strict=True)
         pixels = torch.stack([images.prepared(example, (0, i)) for example, i in views])
         seen.append(Seen.of(feature, (pixels.to(model.device) + 1) / 2, kinds))
     return Seen.joined(seen), conditions
+
+
+def sample_distances(
+    registry: Registry,
+    metrics: Sequence[str],
+    samples: Seen,
+    training: Seen,
+    others: Mapping[str, Seen],
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Return the distances of "samples", and of "real images" in their place, from "training" and other sets.
+
+    FD depends on the counts. So as many training images as there are samples, at most half of them, play the
+    samples' part, and the rest are the reference of both.
+    """
+    compared = min(len(samples), len(training) // 2)
+    references = {**others, "training": training[compared:]}
+    return {
+        name: {of: set_distances(registry, metrics, found, reference) for of, reference in references.items()}
+        for name, found in {"samples": samples[:compared], "real images": training[:compared]}.items()
+    }
 
 
 def drawn(dataset: ImageDataset, count: int, seed: int) -> list[int]:

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ..config import SamplingConfig
+from ..config import GeneratorSampling, SamplingConfig
 from ..engine.distributed import ALONE, World
+from ..engine.generators.model import GeneratorModel
 from ..engine.model import Model
 from ..tasks.sample import Bar
 from ..tasks.shards import sample_shards
@@ -17,10 +18,10 @@ from .pictures import Archive
 
 @contextmanager
 def sampled(
-    model: Model,
+    model: Model | GeneratorModel,
     labels: Sequence[int | str],
     seed: int,
-    sampling: SamplingConfig,
+    sampling: SamplingConfig | GeneratorSampling,
     folder: Path | None,
     weights: Mapping[str, str],
     add_bar: Callable[[str, int], Bar],

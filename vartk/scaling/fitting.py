@@ -32,9 +32,12 @@ def fit_runs(runs: Sequence[ScalingRun], irreducible: float | None) -> Laws:
 
     Args:
         irreducible: the term c of every law; None to fit it.
+
+    Raises:
+        VartkError: as `measured`.
     """
     fitted, refused = {}, {}
-    for metric in METRICS:
+    for metric in measured(runs):
         for axis in AXES:
             points = by_parameters(runs, metric) if axis == "parameters" else envelope(runs, metric)
             try:
@@ -66,6 +69,26 @@ def predict(
     if not made:
         raise VartkError(next(iter(laws.refused.values())))
     return made
+
+
+def measured(runs: Sequence[ScalingRun]) -> list[str]:
+    """Return the metrics of runs: all of `METRICS` for transformers, the loss for generators.
+
+    Raises:
+        VartkError: the runs have different metrics.
+    """
+    found = {
+        run.name: [m for m in METRICS if all(getattr(v, m) is not None for v in run.validations)]
+        for run in runs
+    }
+    first, *_ = found
+    for name, metrics in found.items():
+        if metrics != found[first]:
+            raise VartkError(
+                f"{first} has {', '.join(found[first])}, but {name} has {', '.join(metrics)}; a "
+                "transformer and a generator have different losses, so fit the runs of each by themselves"
+            )
+    return found[first]
 
 
 def by_parameters(runs: Sequence[ScalingRun], metric: str) -> list[tuple[float, float]]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..bench.loglog import Series, chart
 from ..bench.svg import COLOURS, GREY, document
-from .fitting import AXES, Laws, by_parameters, curves
+from .fitting import AXES, Laws, by_parameters, curves, measured
 from .law import PowerLaw
 from .runs import METRICS, ScalingRun
 
@@ -19,7 +19,9 @@ WIDTH, HEIGHT = 430, 270
 def plot(runs: Sequence[ScalingRun], laws: Laws) -> str:
     """Return an SVG with a chart of each metric and axis: runs, the law, and its interval."""
     parts: list[str] = []
-    for row, (metric, metric_name) in enumerate(METRICS.items()):
+    metrics = measured(runs)
+    for row, metric in enumerate(metrics):
+        metric_name = METRICS[metric]
         for column, (axis, axis_name) in enumerate(AXES.items()):
             law = laws.fitted.get((metric, axis))
             series = [] if law is None else list(_law(law))
@@ -36,7 +38,7 @@ def plot(runs: Sequence[ScalingRun], laws: Laws) -> str:
             title = metric_name if law is None else f"{metric_name}: exponent {law.exponent:.3g}"
             at = column * WIDTH, row * HEIGHT
             parts += chart(title, axis_name, metric_name, series, at=at, size=(WIDTH, HEIGHT))
-    return document(parts, len(AXES) * WIDTH, len(METRICS) * HEIGHT)
+    return document(parts, len(AXES) * WIDTH, len(metrics) * HEIGHT)
 
 
 def _law(law: PowerLaw) -> list[Series]:

@@ -83,7 +83,7 @@ def tables(result: Mapping[str, Any]) -> Iterator[Table]:
             run["name"],
             f"{run['parameters']:,}",
             f"{last['compute']:.3g}",
-            *(f"{last[m]:.4f}" for m in METRICS),
+            *("-" if last[m] is None else f"{last[m]:.4f}" for m in METRICS),
         )
         for run in result["runs"]
         for last in run["validations"][-1:]

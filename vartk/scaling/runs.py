@@ -6,9 +6,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vartk_registry import VartkError
+
+if TYPE_CHECKING:
+    from ..config import Config
 
 METRICS = {
     "loss_last": "last-scale loss",
@@ -27,13 +30,16 @@ class Validation:
         compute: floating-point operations of the training so far: three times those of the forward passes.
         loss, loss_last: cross-entropy, the mean of all tokens and of the last scale's; in nats.
         error, error_last: the share of tokens whose likeliest code is wrong, of the same tokens.
+
+    A generator has no tokens: `loss` is its own, such as the squared error of the noise, and the others are
+    None.
     """
 
     compute: float
     loss: float
-    loss_last: float
-    error: float
-    error_last: float
+    loss_last: float | None = None
+    error: float | None = None
+    error_last: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +47,7 @@ class ScalingRun:
     """A training of one size.
 
     Attributes:
-        parameters: of the transformer, everything included.
+        parameters: of the transformer or the generator, everything included.
         validations: in the order of the training.
     """
 
@@ -63,25 +69,28 @@ def read_runs(paths: Sequence[Path]) -> list[ScalingRun]:
 
 
 def read_run(folder: Path) -> ScalingRun:
-    """Read a run folder of `vartk train transformer` or `vartk train both`; errors as `read_runs`."""
-    from ..bench.flops.count import count_forward
+    """Read a run folder of `vartk train` transformer, both or generator; errors as `read_runs`."""
     from ..components import plugins
-    from ..config import Config, compose, load_layers
-    from ..engine.folder import new_model
+    from ..config import NO_GENERATOR, Config, compose, load_layers
     from ..engine.training import Run
-    from ..engine.weightless import weightless
 
     folder = folder / "transformer" if (folder / "transformer" / "metrics.jsonl").is_file() else folder
     if not (folder / "config.yaml").is_file():
         raise VartkError(f"{folder} is no run folder of `vartk train`; give the folders after --out there")
-    lines = [line for line in Run(folder).metrics() if line.get("val_loss") is not None]
-    lines = [line for line in lines if line.get("val_accuracy") is not None]
-    if not lines:
-        raise VartkError(
-            f"{folder} has no validation of a transformer; give runs of the second stage, with "
-            "train.transformer.eval_every below their steps"
-        )
     config = compose(Config, load_layers(str(folder), plugins()), plugins()).config
+    lines = [line for line in Run(folder).metrics() if line.get("val_loss") is not None]
+    if config.generator.name != NO_GENERATOR:
+        return _generator_run(folder, config, lines)
+    return _transformer_run(folder, config, [line for line in lines if line.get("val_accuracy") is not None])
+
+
+def _transformer_run(folder: Path, config: Config, lines: Sequence[Mapping[str, Any]]) -> ScalingRun:
+    from ..bench.flops.count import count_forward
+    from ..components import plugins
+    from ..engine.folder import new_model
+    from ..engine.weightless import weightless
+
+    _require_validations(folder, "transformer", lines)
     with weightless():
         model = new_model(config, plugins())
     last, flops = len(model.schedule.grids) - 1, 3 * count_forward(config, "transformer")
@@ -99,6 +108,29 @@ def read_run(folder: Path) -> ScalingRun:
             for line in lines
         ),
     )
+
+
+def _generator_run(folder: Path, config: Config, lines: Sequence[Mapping[str, Any]]) -> ScalingRun:
+    from ..bench.flops.count import count_forward
+    from ..components import plugins
+    from ..engine.generators.folder import weightless_generator
+
+    _require_validations(folder, "generator", lines)
+    flops = 3 * count_forward(config, "generator") * config.train.generator.batch
+    generator = weightless_generator(config, plugins()).modules()[-1]
+    return ScalingRun(
+        str(folder),
+        sum(parameter.numel() for parameter in generator.parameters()),
+        tuple(Validation(float(flops * line["step"]), line["val_loss"]) for line in lines),
+    )
+
+
+def _require_validations(folder: Path, stage: str, lines: Sequence[Mapping[str, Any]]) -> None:
+    if not lines:
+        raise VartkError(
+            f"{folder} has no validation of a {stage}; give runs of the second stage, with "
+            f"train.{stage}.eval_every below their steps"
+        )
 
 
 def as_json(runs: Sequence[ScalingRun]) -> list[dict[str, Any]]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from vartk_registry import VartkError
 
 from .. import __version__
 from ..engine.training import Reporter
@@ -17,12 +19,15 @@ from ..scaling import fit_runs, read_runs
 from ..scaling.report import as_result
 from ..tasks.begun import require_same
 from ..tasks.sample import Bar
-from .measures import Context, distances, speed, validation
+from .kept import Kept
+from .measures import Context, distances, speed, validation, zero_shot
 from .study import TRAINED, Study, System
 from .tokenizers import reconstruction
 from .training import Trained, Trainer
 
 BEGUN = "begun.json"
+PICTURES = "pictures"
+"""The folder for pictures of zero-shot tasks, one for each system."""
 
 
 def carry_out(
@@ -41,15 +46,16 @@ def carry_out(
     Raises:
         VartkError: the folder holds something else, or a study with other settings.
     """
-    _begin(study, folder)
     trainer = Trainer(study, folder, device=device, add_bar=add_bar, reporter=reporter)
+    _require_one_law(study, trainer)
+    _begin(study, folder)
     context = Context(study, trainer, device, add_bar, note)
-    kept = _Kept(folder / "results")
+    kept = Kept(folder / "results")
     rows: dict[str, dict[str, Any]] = {system.name: {} for system in study.systems}
     trained: dict[str, Trained] = {}
     if set(study.measures) & set(TRAINED):
         for system in study.systems:
-            if not system.weights:
+            if not system.weights and not system.model:
                 note(f"training {system.name}")
                 trained[system.name] = trainer.train(system)
                 rows[system.name]["commands"] = list(trained[system.name].commands)
@@ -65,15 +71,20 @@ def carry_out(
         row, own = rows[system.name], trained.get(system.weights or system.name)
         if own is not None and "validation" in study.measures:
             row["validation"] = validation(own)
-        if own is not None and "distances" in study.measures:
+        if "distances" in study.measures:
             found = kept.get(f"distances-{system.name}")
             row["distances"] = found or kept.keep(f"distances-{system.name}", distances(context, system, own))
+        if "zero-shot" in study.measures:
+            pictures = folder / PICTURES / system.name
+            row["zero-shot"] = zero_shot(context, system, own, kept, pictures)
     result: dict[str, Any] = {
         "study": study.plain(),
         "versions": {"vartk": __version__, "torch": str(torch.__version__)},
         "threads": torch.get_num_threads(),
         "systems": rows,
     }
+    if "data" in study.measures:
+        result["data"] = _by_share(study, rows)
     if "speed" in study.measures:
         result["speed"] = _speeds(study, context, kept)
     if "scaling" in study.measures:
@@ -83,7 +94,20 @@ def carry_out(
     return result
 
 
-def _speeds(study: Study, context: Context, kept: _Kept) -> list[dict[str, Any]]:
+def _by_share(study: Study, rows: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the quality of each system with its share of the data and its epochs."""
+    first = rows[study.systems[0].name]["distances"]
+    metrics = [name for name in first["real"] if name not in ("n", "m")]
+    shown = []
+    for system in study.systems:
+        row = rows[system.name]
+        trained = {key: row["validation"][key] for key in ("share", "training_images", "epochs", "loss")}
+        quality = {metric: row["distances"][metric] for metric in metrics}
+        shown.append({"system": system.name, "group": system.group, **trained, **quality})
+    return {"feature": first["feature"], "metrics": metrics, "rows": shown}
+
+
+def _speeds(study: Study, context: Context, kept: Kept) -> list[dict[str, Any]]:
     """Return the rows of all groups and batch sizes."""
     groups: dict[str, list[System]] = {}
     for system in study.systems:
@@ -97,20 +121,17 @@ def _speeds(study: Study, context: Context, kept: _Kept) -> list[dict[str, Any]]
     return rows
 
 
-class _Kept:
-    """Numbers that were measured, a file each."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def get(self, name: str) -> Any:
-        path = self._folder / f"{name}.json"
-        return json.loads(path.read_text()) if path.is_file() else None
-
-    def keep(self, name: str, value: Any) -> Any:
-        with whole_file(self._folder / f"{name}.json") as aside:
-            aside.write_text(json.dumps(value, indent=1))
-        return value
+def _require_one_law(study: Study, trainer: Trainer) -> None:
+    """Raise `VartkError` where scaling laws would hold the losses of transformers and of generators."""
+    if "scaling" not in study.measures:
+        return
+    drawn_by = {system.name: trainer.composed(system).config.generator.name for system in study.systems}
+    if len(set(drawn_by.values())) > 1:
+        each = ", ".join(f"{name}: {generator}" for name, generator in drawn_by.items())
+        raise VartkError(
+            f"study {study.name}: the measure scaling compares losses, and each generator has its own sort "
+            f"({each}); make a study for each"
+        )
 
 
 def _begin(study: Study, folder: Path) -> None:

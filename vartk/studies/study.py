@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +13,24 @@ from vartk_registry import UnknownName, VartkError
 from ..config import Layer, parse_overrides, read_yaml
 
 CONFIGS = Path(__file__).parent / "configs"
-QUICK = "quick"
-"""The key whose keys take the place of others with `--quick`."""
-
+FORMS = ("quick", "large")
+"""The keys whose keys take the place of others: `--quick` for minutes, `--large` for a GPU."""
 
 MEASURES: Mapping[str, str] = {
     "reconstruction": "quality of a tokenizer's reconstructions, and the use of its codes by scale",
     "validation": "validation loss and token error, parameters, compute and time of the training",
     "distances": "FD and KID of samples",
     "scaling": "power laws of all systems",
+    "data": "quality against the share of the training images and the epochs",
+    "zero-shot": "in- and out-painting, editing and super-resolution of held-out pictures",
     "speed": "images per second and time to the first image, with random weights",
 }
-TRAINED = ("validation", "distances", "scaling")
-"""The measures that look at the training of a transformer."""
+TRAINED = ("validation", "distances", "scaling", "data", "zero-shot")
+"""The measures that look at a trained model."""
+RUNS = ("reconstruction", "validation", "scaling", "data")
+"""Those that look at its training, too."""
+VARY = "vary"
+"""The key of a system that stands for several: lists of values by the key of a setting."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +41,11 @@ class System:
         name: in tables and file names.
         config: the preset or YAML file that it begins from; empty for the study's.
         settings: `key=value` settings of its configuration.
-        group: systems of one group are timed in turns, and compared with the first of them.
+        group: systems of one group are timed in turns, and compared with the first of them; the measure
+            `data` has a chart for each group.
         weights: the system whose training it shares, with other sampling settings; empty for its own.
+        model: a trained model, as `vartk.load` takes it, in the place of a training; its dataset is that of
+            `config`, and its settings may be those of sampling alone.
         batches: batch sizes of the measure `speed`; empty for the study's.
     """
 
@@ -45,6 +54,7 @@ class System:
     settings: Sequence[str] = ()
     group: str = ""
     weights: str = ""
+    model: str = ""
     batches: Sequence[int] = ()
 
 
@@ -60,7 +70,8 @@ class Study:
         systems: at least one.
         measures: names of measures (`MEASURES`).
         batches, repeats: of the measure `speed`.
-        samples: of the measure `distances`.
+        samples: of the measure `distances`; held-out pictures of the measure `zero-shot`.
+        fitted: training pictures that the classifier of `zero-shot` is fitted to, at most.
         irreducible: of the measure `scaling`, as for `vartk scaling fit`: "fit" or a number.
     """
 
@@ -75,6 +86,7 @@ class Study:
     batches: Sequence[int] = (1,)
     repeats: int = 3
     samples: int = 1000
+    fitted: int = 10_000
     irreducible: Any = "fit"
 
     def layer(self, system: System) -> Layer:
@@ -95,12 +107,12 @@ def built_in() -> dict[str, str]:
     return {path.stem: str(read_yaml(path)["title"]) for path in sorted(CONFIGS.glob("*.yaml"))}
 
 
-def read_study(name: str, overrides: Sequence[str] = (), *, quick: bool = False) -> Study:
+def read_study(name: str, overrides: Sequence[str] = (), form: str = "") -> Study:
     """Read a built-in study or a YAML file.
 
     Args:
         overrides: `key=value` settings of every system.
-        quick: take the values under the key `quick` in the place of the others.
+        form: one of `FORMS`, whose values take the place of others; empty for the study as it is.
 
     Raises:
         VartkError: there is no such study, or it is not valid.
@@ -112,13 +124,13 @@ def read_study(name: str, overrides: Sequence[str] = (), *, quick: bool = False)
             raise UnknownName("study", name, known)
         path = CONFIGS / f"{name}.yaml"
     values = dict(read_yaml(path))
-    shorter = values.pop(QUICK, {})
-    if quick and not shorter:
-        raise VartkError(f"{path} has no key {QUICK!r}, which says what is shorter; leave --quick out")
-    values |= shorter if quick else {}
+    forms = {key: values.pop(key, {}) for key in FORMS}
+    if form and not forms[form]:
+        raise VartkError(f"{path} has no key {form!r}, which says what changes; leave --{form} out")
+    values |= forms.get(form, {})
     parse_overrides(overrides)
     try:
-        systems = [_system(path, entry) for entry in values.pop("systems")]
+        systems = [system for entry in values.pop("systems") for system in _systems(path, entry)]
         settings = [*values.pop("settings", []), *overrides]
         study = Study(name=path.stem, settings=settings, systems=systems, **_known(path, Study, values))
     except (KeyError, TypeError) as error:
@@ -127,8 +139,22 @@ def read_study(name: str, overrides: Sequence[str] = (), *, quick: bool = False)
     return study
 
 
-def _system(path: Path, entry: Mapping[str, Any]) -> System:
-    return System(**_known(path, System, entry))
+def _systems(path: Path, entry: Mapping[str, Any]) -> Iterator[System]:
+    """Yield the systems of an entry: one, or one for each combination of the values that it varies."""
+    entry = dict(entry)
+    varied = entry.pop(VARY, {})
+    if not isinstance(varied, Mapping) or not all(isinstance(v, list) and v for v in varied.values()):
+        raise VartkError(
+            f"{path}: {VARY} of {entry.get('name')} is {varied!r}; give lists of values, such as "
+            "vary: {transformer.depth: [4, 8]}"
+        )
+    system = System(**_known(path, System, entry))
+    for values in product(*varied.values()):
+        chosen = dict(zip(varied, values, strict=True))
+        name = ", ".join([system.name, *(f"{key.rpartition('.')[2]}={v}" for key, v in chosen.items())])
+        yield replace(
+            system, name=name, settings=[*system.settings, *(f"{k}={v}" for k, v in chosen.items())]
+        )
 
 
 def _known(path: Path, kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -146,8 +172,24 @@ def _check(path: Path, study: Study) -> None:
     if doubled := sorted({name for name in names if names.count(name) > 1}):
         raise VartkError(f"{path}: several systems are called {', '.join(doubled)}; rename one of them")
     for system in study.systems:
-        if system.weights and system.weights not in names:
+        if not system.weights:
+            continue
+        if system.weights not in names:
             raise UnknownName(f"system, the weights of {system.name},", system.weights, names)
+        if study.systems[names.index(system.weights)].model or system.model:
+            raise VartkError(
+                f"{path}: {system.name} has the weights of {system.weights}, and one of them is a finished "
+                "model; name this model in both, with `model`, and leave `weights` out"
+            )
     for measure in study.measures:
         if measure not in MEASURES:
             raise UnknownName("measure", measure, MEASURES)
+    needing = [measure for measure in study.measures if measure in RUNS]
+    finished = [system.name for system in study.systems if system.model]
+    if needing and finished:
+        raise VartkError(
+            f"{path}: {', '.join(needing)} needs trainings, and {', '.join(finished)} has a finished model; "
+            "leave the measure or the model out"
+        )
+    if "data" in study.measures and not {"validation", "distances"} <= set(study.measures):
+        raise VartkError(f"{path}: the measure data shows validation and distances; list both, too")

@@ -16,7 +16,9 @@ from ..config import (
     NO_GENERATOR,
     Composed,
     Config,
+    DataConfig,
     Layer,
+    StageConfig,
     compose,
     load_layers,
     plain,
@@ -56,6 +58,11 @@ class Trained:
         return self.run / "model"
 
 
+def second_stage(config: Config) -> StageConfig:
+    """Return the settings of the stage that trains what draws: a transformer or a generator."""
+    return config.train.transformer if config.generator.name == NO_GENERATOR else config.train.generator
+
+
 class Trainer:
     """Trains systems into the folders `tokenizers`, `tokens` and `runs`, or goes on with what is there.
 
@@ -92,14 +99,14 @@ class Trainer:
         run = self.folder / "runs" / system.name
         resume, start = run.exists(), time.perf_counter()
         words = [system.config or self.study.config, *self.study.words(system), "--tokenizer", str(tokenizer)]
+        steps = second_stage(composed.config).steps
         if composed.config.generator.name != NO_GENERATOR:
-            steps = composed.config.train.generator.steps
             settings = self._settings(system.name, steps, resume=resume)
             train_generator(composed, tokenizer, run, **settings)
             second = ["vartk", "train", "generator", *words]
         else:
             tokens = self._tokens(composed.config, tokenizer)
-            steps, start = composed.config.train.transformer.steps, time.perf_counter()
+            start = time.perf_counter()
             settings = self._settings(system.name, steps, resume=resume)
             train_transformer(
                 composed,
@@ -122,9 +129,11 @@ class Trainer:
         if self.study.tokenizer:
             return find_model(self.study.tokenizer), []
         composed = self.composed(system)
+        composed.config.data = DataConfig()  # systems of different shares have one tokenizer
         out = self.folder / "tokenizers" / _digest(_tokenizer_key(composed.config))
         words = ["vartk", "train", "tokenizer", system.config or self.study.config]
-        command = shlex.join([*words, *self.study.words(system), "--out", str(out)])
+        words += [word for word in self.study.words(system) if not word.startswith("data.")]
+        command = shlex.join([*words, "--out", str(out)])
         self._made.setdefault(out, command)  # that of the first system which needs it
         done = out / "done"
         if not done.is_file():
@@ -142,6 +151,7 @@ class Trainer:
             self.study.tokenizer or tokenizer.parent.name,
             plain(config.dataset),
             plain(config.augment),
+            plain(config.data),
             stage.views,
             stage.seed,
         ]

@@ -9,7 +9,7 @@ from tiny import tiny_composed
 
 from vartk.bench.flops.count import count_flops
 from vartk.engine.training import Run
-from vartk.scaling import read_runs, write_report
+from vartk.scaling import ScalingRun, Validation, read_runs, write_report
 from vartk.scaling.fitting import envelope
 from vartk_registry import VartkError
 
@@ -108,6 +108,30 @@ def test_a_run_folder_is_read(tmp_path):
     assert [v.compute for v in read.validations] == [3 * forward * 4 * 2, 3 * forward * 4 * 4]
     last = read.validations[-1]
     assert (last.loss, last.loss_last, last.error, last.error_last) == (2.0, 1.0, 0.75, 0.5)
+
+
+def test_runs_of_generators_have_a_loss_alone(tmp_path):
+    composed = tiny_composed(generator={"name": "dit", "depth": 2, "heads": 2, "head_dim": 16, "patch": 1})
+    run = Run(tmp_path / "run")
+    run.start(composed)
+    run.log(2, {"val_loss": 0.5})
+    (read,) = read_runs([tmp_path / "run"])
+    step = read.validations[-1]
+    assert (step.loss, step.loss_last, step.error) == (0.5, None, None)
+    w, tokens, channels, blocks = 32, 16, 8, 2
+    sequence = tokens * (blocks * 12 * w * w + 2 * channels * w)  # of patches of one cell
+    attention = blocks * 2 * tokens * tokens * w
+    modulation = blocks * (6 * w * w + 256 * w + w * w) + 256 * w + w * w + 2 * w * w
+    batch = composed.config.train.generator.batch
+    assert step.compute == 3 * batch * 2 * 2 * (sequence + attention + modulation)
+    losses = [(size, 2 * size**-0.1) for size in (1e4, 1e5, 1e6, 1e7)]
+    runs = [ScalingRun(f"{size:g}", int(size), (Validation(size, loss),)) for size, loss in losses]
+    made = write_report(runs, 0.0, tmp_path / "laws", "vartk scaling fit runs.json")
+    assert {law["metric"] for law in made["laws"]} == {"loss"}
+    assert law_of(made, "loss")["exponent"] == pytest.approx(-0.1)
+    other = ScalingRun("var", 100, (Validation(1.0, 2.0, 2.0, 0.5, 0.5),))
+    with pytest.raises(VartkError, match="fit the runs of each by themselves"):
+        write_report([*runs, other], 0.0, tmp_path / "mixed", "")
 
 
 def test_what_is_no_run(tmp_path):

@@ -1,5 +1,6 @@
 """A tiny study from the beginning to its page, and after a kill."""
 
+import dataclasses
 import json
 import re
 import shlex
@@ -21,6 +22,18 @@ SYSTEMS = [
     {"name": "wide", "settings": ["transformer.width=48"]},
     {"name": "raster", "settings": ["schedule=raster"]},
 ]
+DIT = [
+    "generator=dit",
+    "generator.depth=1",
+    "generator.heads=2",
+    "generator.head_dim=16",
+    "generator.steps=3",
+]
+DIT += [
+    "generator.noise_steps=20",
+    *(f"train.generator.{key}=4" for key in ("steps", "batch", "eval_images")),
+]
+DIT += ["train.generator.eval_every=2"]
 
 
 class Bar:
@@ -47,6 +60,16 @@ def study(tmp_path_factory):
         "repeats": 2,
     }
     (folder / "study.yaml").write_text(yaml.safe_dump(values))
+    changed = {"systems": [{"name": "var"}, {"name": "dit", "settings": DIT}], "samples": 6, "repeats": 1}
+    changed["systems"].append(
+        {"name": "guided", "weights": "dit", "settings": [*DIT, "generator.guidance=3"]}
+    )
+    changed["measures"] = ["validation", "distances", "speed"]
+    (folder / "dit.yaml").write_text(yaml.safe_dump({**values, **changed}))
+    shares = {"data.share": [0.5, 1], "train.transformer.steps": [2, 4]}
+    changed = {"systems": [{"name": "var", "group": "VAR", "vary": shares}], "samples": 6}
+    changed["measures"] = ["validation", "distances", "data"]
+    (folder / "data.yaml").write_text(yaml.safe_dump({**values, **changed}))
     return read_study(str(folder / "study.yaml"))
 
 
@@ -88,6 +111,7 @@ def test_speed_has_a_row_for_each_system_and_batch(done):
     assert {row["system"]: row["steps"] for row in rows} == {"small": 3, "wide": 3, "raster": 16}
     for row in rows:
         assert row["images_per_second"] == pytest.approx(row["batch"] / row["seconds"]["median"])
+        assert 0 < row["processor_seconds"]["median"] < 1.5 * row["seconds"]["high"]  # of one thread
 
 
 def test_too_few_runs_for_a_law_are_told_and_no_error(done):
@@ -133,6 +157,45 @@ def test_after_a_kill_the_same_numbers_come_out(study, done, tmp_path):
     assert losses == {name: row["validation"]["loss"] for name, row in done[1]["systems"].items()}
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of diffusers
+def test_a_diffusion_transformer_is_a_system_beside_next_scale_models(study, tmp_path):
+    path = study.config.replace("tiny.yaml", "dit.yaml")
+    result = {"command": f"vartk study {path}", **carried(read_study(path), tmp_path / "out")}
+    rows = result["systems"]
+    lines = [line for line in Run(tmp_path / "out" / "runs" / "dit").metrics() if "val_loss" in line]
+    assert rows["dit"]["validation"]["loss"] == rows["guided"]["validation"]["loss"] == lines[-1]["val_loss"]
+    assert rows["dit"]["validation"]["error"] is None
+    assert rows["dit"]["distances"]["sampling"]["generator"]["guidance"] == 1.5
+    assert rows["dit"]["distances"]["fd"] != rows["guided"]["distances"]["fd"]
+    assert [row["steps"] for row in result["speed"] if row["batch"] == 1] == [3, 3, 3]
+    write_study(result, tmp_path / "out")
+    page = (tmp_path / "out" / "study.md").read_text()
+    assert re.search(r"\| dit \| [\d,]+ \| 16 \| [\d.]+ \| \S+ \| [\d.]+ \| - \| - \|", page)
+    assert "vartk train generator" in page
+    mixed = dataclasses.replace(read_study(path), measures=["scaling"])
+    with pytest.raises(VartkError, match="var: none, dit: dit"):
+        carried(mixed, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+def test_quality_by_share_and_epochs(study, tmp_path):
+    path = study.config.replace("tiny.yaml", "data.yaml")
+    result = {"command": f"vartk study {path}", **carried(read_study(path), tmp_path / "out")}
+    rows = result["data"]["rows"]
+    assert [(row["share"], row["training_images"], row["epochs"]) for row in rows] == [
+        (0.5, 4, 2), (0.5, 4, 4), (1, 9, pytest.approx(8 / 9)), (1, 9, pytest.approx(16 / 9))
+    ]  # fmt: skip
+    assert len(list((tmp_path / "out" / "tokenizers").iterdir())) == 1
+    assert len(list((tmp_path / "out" / "tokens").iterdir())) == 2
+    write_study(result, tmp_path / "out")
+    page = (tmp_path / "out" / "study.md").read_text()
+    assert re.search(r"\| VAR \| 0.5 \| 4 \| 2 \| \d", page)
+    assert "(data.svg)" in page
+    ElementTree.fromstring((tmp_path / "out" / "data.svg").read_text())
+    for system in result["systems"].values():
+        assert (system["distances"]["n"], system["distances"]["m"]) == (4, 5)  # of all images
+
+
 def test_other_settings_need_another_folder(study, done):
     other = read_study(study.config.replace("tiny.yaml", "study.yaml"), ["transformer.depth=3"])
     with pytest.raises(VartkError, match="holds a study begun with other settings"):
@@ -140,7 +203,7 @@ def test_other_settings_need_another_folder(study, done):
 
 
 def test_the_command_lists_studies_and_asks_for_a_folder(vartk):
-    assert "The speed of next-scale and next-token prediction" in vartk("study").out
+    assert "The speed of next-scale prediction, next-token prediction and diffusion" in vartk("study").out
     ran = vartk("study", "speed")
     assert ran.code == 2
     assert "add --out DIR" in ran.err

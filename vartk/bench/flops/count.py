@@ -31,6 +31,7 @@ from ...engine.canvas import Canvas
 from ...engine.diversity import build_diversity
 from ...engine.folder import new_model
 from ...engine.generate import Recipe, generate
+from ...engine.generators.folder import weightless_generator
 from ...engine.model import Model
 from ...engine.randomness import randomness
 from ...engine.scale import ScaleState
@@ -101,8 +102,11 @@ def count_forward(config: ModelConfig, stage: str) -> int:
     """Return the floating-point operations for one image of the forward pass in a stage of training.
 
     Args:
-        stage: "transformer", teacher-forced; or "tokenizer", image to image.
+        stage: "transformer", teacher-forced; "tokenizer", image to image; or "generator", without the
+            encoder of its tokenizer, as the transformer's has none.
     """
+    if stage == "generator":
+        return _count_generator(config)
     with weightless():
         model = new_model(config, plugins())
     tokenizer, _ = (module.eval() for module in model.modules())
@@ -114,6 +118,18 @@ def count_forward(config: ModelConfig, stage: str) -> int:
     }
     with _on(counting):
         return counting.of(works[stage])["total"]
+
+
+def _count_generator(config: ModelConfig) -> int:
+    model = weightless_generator(config, plugins())
+    tokenizer, size = model.tokenizer, grid(config.image_size)
+    latent = torch.empty(1, tokenizer.channels, *tokenizer.latent_grid(size), device="meta")
+    tokenizer.features = lambda images: latent  # type: ignore[attr-defined]
+    conditions = model.parse([0 if model.takes == "label" else "a picture"]).to("meta")
+    counting = Counting(_handles())
+    with _on(counting):
+        work = partial(model.modules()[-1].eval(), torch.empty(1, 3, *size, device="meta"), conditions)
+        return counting.of(work)["total"]
 
 
 def _forward(model: Model, attend: Attend) -> object:

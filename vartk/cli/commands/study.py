@@ -18,7 +18,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("name", nargs="?", metavar="NAME", help="a built-in study, or a YAML file")
     add_overrides(parser, "train.transformer.steps=100, for every system")
-    parser.add_argument("--quick", action="store_true", help="the short form of the study, in minutes")
+    forms = parser.add_mutually_exclusive_group()
+    for form, help in (("quick", "the short form, in minutes"), ("large", "the large form, for a GPU")):
+        forms.add_argument(f"--{form}", dest="form", action="store_const", const=form, default="", help=help)
     parser.add_argument("--out", type=Path, metavar="DIR", help="the folder for the runs, numbers and page")
     add_device(parser)
     add_json(parser)
@@ -27,6 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "vartk study",
         "vartk study speed --quick --out speed",
         "vartk study scaling --quick --out scaling-study",
+        "vartk study speed --large --out speed-gpu --device cuda",
         "vartk study mine.yaml --out mine",
     )
     parser.set_defaults(run=run)
@@ -46,8 +49,14 @@ def run(arguments: argparse.Namespace) -> int:
     from ...studies import carry_out, read_study, tables, write_study
     from ..progress import TrainingBar, bars
 
-    study = read_study(arguments.name, arguments.overrides, quick=arguments.quick)
-    words = ["vartk", "study", arguments.name, *arguments.overrides, *["--quick"] * arguments.quick]
+    study = read_study(arguments.name, arguments.overrides, arguments.form)
+    words = [
+        "vartk",
+        "study",
+        arguments.name,
+        *arguments.overrides,
+        *[f"--{arguments.form}"] * bool(arguments.form),
+    ]
     command = shlex.join([*words, "--out", str(arguments.out), "--device", arguments.device])
     try:
         with bars() as add_bar:

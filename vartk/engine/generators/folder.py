@@ -14,6 +14,7 @@ from vartk_registry.interfaces import Tokenizer
 from ...config import ModelConfig, Slot, model_part
 from ...files import load_tensors, save_tensors
 from ..build import build_tokenizer, grid
+from ..weightless import weightless
 from ..weights import load_weights
 from .model import GeneratorModel
 
@@ -38,6 +39,13 @@ def new_generator(config: ModelConfig, plugins: Plugins, tokenizer: Tokenizer | 
         tokenizer=tokenizer,
     )
     return GeneratorModel(config, generator, tokenizer, plugins)
+
+
+def weightless_generator(config: ModelConfig, plugins: Plugins) -> GeneratorModel:
+    """Build a generator and its tokenizer on the meta device, where weights have shapes and no data."""
+    with weightless():
+        tokenizer = build_tokenizer(config, plugins.registry).eval()  # type: ignore[attr-defined]
+        return new_generator(config, plugins, tokenizer)
 
 
 def load_generator(folder: Path, config: ModelConfig, plugins: Plugins) -> GeneratorModel:

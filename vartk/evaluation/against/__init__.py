@@ -1,7 +1,6 @@
 """Images against a reference, from a model or from files: the numbers that papers report.
 
 - `reference`: what images are compared with: images, or stored statistics of them
-- `looking`: what a feature sees of a set of images
 - `protocols`: what all parts must be to be compared with published numbers
 - `remarks`: what is unusual about the images
 - `source`: the images: files, or samples of a model, whose settings may be varied

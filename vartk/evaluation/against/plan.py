@@ -23,8 +23,8 @@ from ...hub import find_model
 from ...tasks.sample import Bar
 from ...tasks.sweep import Axis
 from ..data import KEYS, UNSAID, data_config
+from ..looking import Look
 from ..pictures import Pictures, Split
-from .looking import Look
 from .protocols import PUBLISHED, find_protocol
 from .reference import Reference
 from .remarks import remarks

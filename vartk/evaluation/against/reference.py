@@ -15,9 +15,9 @@ from vartk_registry.interfaces import Feature, Grid, Metric, MomentsMetric, Sing
 
 from ...engine.sets import FEATURES, Moments, Seen, moments_of
 from ...files import whole_file
+from ..looking import Look
 from ..pictures import Archive, Pictures, open_pictures
 from ..pictures.archive import IMAGES, arrays, readable
-from .looking import Look
 
 _STORED: Mapping[str, tuple[str, str]] = {FEATURES: ("mu", "sigma"), "spatial": ("mu_s", "sigma_s")}
 """The names of the mean and the covariance of each kind of vectors, in the ADM layout."""

@@ -7,7 +7,7 @@ import torch
 from vartk.components import plugins
 from vartk.engine.sets import set_distances
 from vartk.evaluation.against import Reference
-from vartk.evaluation.against.looking import Look
+from vartk.evaluation.looking import Look
 from vartk_registry import VartkError
 
 REGISTRY = plugins().registry

@@ -10,9 +10,9 @@ import torch
 from vartk_registry import VartkError
 from vartk_registry.interfaces import Feature, Grid
 
-from ...engine.sets import Seen
-from ...tasks.sample import Bar
-from ..pictures import Pictures
+from ..engine.sets import Seen
+from ..tasks.sample import Bar
+from .pictures import Pictures
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,0 @@
-"""Zero-shot tasks of emoji64, measured on pictures that it was not trained on."""
