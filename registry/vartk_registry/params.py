@@ -6,7 +6,8 @@ import dataclasses
 import math
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from .errors import PluginError, VartkError, shortened, shown, suggestion
 
@@ -85,7 +86,9 @@ def merge_params(config: type | None, params: Mapping[str, Any], owner: str) -> 
         try:
             OmegaConf.update(merged, key, value)  # plain assignment warns where 1 is meant as 1.0
         except (OmegaConfBaseException, ValueError) as error:
-            problems[key] = f"{key}: {shortened(str(error).splitlines()[0])}"
+            wanted = _type_in_words(get_type_hints(config)[key])
+            reason = shortened(str(error).splitlines()[0])
+            problems[key] = f"{key}={shown(value)} must be {wanted}" if wanted else f"{key}: {reason}"
     plain: dict[str, Any] = OmegaConf.to_container(merged)  # type: ignore[assignment]
     for field in fields:
         if field.name in problems:
@@ -106,6 +109,27 @@ def changed(config: type | None, params: Mapping[str, Any]) -> dict[str, Any]:
         make = field.default_factory
         defaults[field.name] = field.default if make is dataclasses.MISSING else make()
     return {key: value for key, value in params.items() if value != defaults[key]}
+
+
+_WORDS = {
+    bool: ("true or false", "values true or false"),
+    int: ("a whole number", "whole numbers"),
+    float: ("a number", "numbers"),
+    str: ("a text", "texts"),
+}
+
+
+def _type_in_words(annotation: Any) -> str:
+    """Return what a value of a parameter's type is called, or nothing for types without a common name."""
+    kinds = [kind for kind in get_args(annotation) if kind is not type(None)]
+    origin = get_origin(annotation)
+    if origin is list:
+        item = _WORDS.get(kinds[0])
+        return f"a list of {item[1]}, as in [A,B]" if item else ""
+    if origin in (Union, UnionType) and len(kinds) == 1:
+        words = _type_in_words(kinds[0])
+        return f"{words}, or null" if words else ""
+    return _WORDS[annotation][0] if annotation in _WORDS else ""
 
 
 def _refers(value: Any) -> bool:

@@ -97,11 +97,32 @@ def test_bounds_belong_to_the_range(params):
     merge(**params)
 
 
+@dataclass(kw_only=True)
+class Kinds:
+    number: float | None = None
+    names: list[str] = field(default_factory=list)
+    on: bool = False
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"number": "x"}, "number='x' must be a number, or null"),
+        ({"names": "x"}, "names='x' must be a list of texts, as in [A,B]"),
+        ({"on": "x"}, "on='x' must be true or false"),
+    ],
+)
+def test_a_wrong_type_is_told_with_the_right_one(given, message):
+    with pytest.raises(ParamErrors) as refused:
+        merge_params(Kinds, given, "component")
+    assert list(refused.value.problems.values()) == [message]
+
+
 def test_wrong_types_are_said_in_one_line():
     for params in ({"depth": 2.5}, {"depth": None}, {"levels": 3}, {"inner": {"sise": 1}}):
         (key,) = params
         text = problems(**params)[key]
-        assert text.startswith(f"{key}: ")
+        assert text.startswith((f"{key}: ", f"{key}="))
         assert "\n" not in text
 
 

@@ -129,10 +129,10 @@ def test_all_problems_are_told_at_once_with_path_and_source():
         "layer 0: transformer.depht of transformer 'var': unknown parameter 'depht'; did you mean 'depth'?",
         "layer 0: sampling.guidance: unknown guidance 'liner'; did you mean 'linear'? Valid: constant,",
         "layer 0: sampling.random='shred'; did you mean 'shared'?",
-        "layer 1: train.tokenizer.steps: Value 'many'",
+        "layer 1: train.tokenizer.steps='many' must be a whole number",
         "layer 1: train.tokenizer.batch=0 is out of range; it must be at least 1",
         "layer 1: train.tokenizer.betas: ",
-        "layer 1: classes: ",
+        "layer 1: classes=3 must be a list of texts",
     }
     assert len(found) == len(expected)
     for start in expected:

@@ -26,7 +26,9 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 def add_overrides(parser: argparse.ArgumentParser, example: str) -> None:
     """Add `key=value` arguments, which may stand anywhere after the first ones."""
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help=f"settings, such as {example}")
+    parser.add_argument(
+        "overrides", nargs="*", default=[], metavar="key=value", help=f"settings, such as {example}"
+    )
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:

@@ -247,7 +247,7 @@ def test_what_is_wrong_refused_broken_or_absent_is_told(vartk, install, workload
     [
         ("width: 32", "widht: 32", "unknown parameter 'widht'; did you mean 'width'?"),
         ("width: 32", "", "width must be given: channels of a token"),
-        ("width: 32", "width: wide", "width: Value 'wide'"),
+        ("width: 32", "width: wide", "width='wide' must be a whole number"),
         ("width: 32", "width: 40", "head_dims: width=40 is no multiple of 16"),
         ("[fp32]", "[fp64]", "dtypes[0]='fp64'"),
         ("[fp32]", "[]", "dtypes is empty"),

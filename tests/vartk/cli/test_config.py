@@ -70,7 +70,9 @@ def test_validate_prints_every_problem(refused, here):
     assert message.startswith(
         "vartk: 4 problems:\n  bad.yaml: unknown key 'smapling'; did you mean sampling?\n"
     )
-    assert "  bad.yaml: transformer.depth of transformer 'var': depth: Value 'deep'" in message
+    assert (
+        "  bad.yaml: transformer.depth of transformer 'var': depth='deep' must be a whole number" in message
+    )
     assert "  bad.yaml: schedule: unknown schedule 'liner'; did you mean 'linear'?" in message
     assert "  command line: augment.scale=0.5 is out of range; it must be at least 1\n" in message
 

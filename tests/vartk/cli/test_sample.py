@@ -139,7 +139,7 @@ def test_class_names_with_commas(vartk, tmp_path):
             ["guidance.scal=3"],
             "guidance.scal of guidance 'linear': unknown parameter 'scal'; did you mean 'scale'?",
         ),
-        (["top_k=many"], "sampler.top_k of sampler 'categorical': top_k: Value 'many'"),
+        (["top_k=many"], "sampler.top_k of sampler 'categorical': top_k='many' must be a whole number"),
         (["top_p=2"], "top_p=2.0 is out of range; it must be at least 0 and at most 1"),
         (["btach=2"], "unknown key 'btach'; did you mean batch?"),
         (["batch=0"], "batch=0 is out of range; it must be at least 1"),

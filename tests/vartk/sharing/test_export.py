@@ -60,6 +60,6 @@ def test_what_the_original_lacks_is_named(refused, tmp_path):
 
 def test_an_unknown_format_is_refused_with_the_known_ones(refused, tmp_path):
     toolkit.save(tiny_model(), tmp_path / "model")
-    message = refused("export", tmp_path / "model", "--to", "onnx", "--out", tmp_path / "out")
-    assert "models cannot be exported to 'onnx'; give one of safetensors," in message
-    assert "original" in message
+    message = refused("export", tmp_path / "model", "--to", "safetensor", "--out", tmp_path / "out")
+    assert "unknown format to export a model to 'safetensor'; did you mean 'safetensors'?" in message
+    assert "Valid: onnx-decoder, original, safetensors, var" in message

@@ -44,12 +44,12 @@ def run(arguments: argparse.Namespace) -> int:
 
         terminal.table(built_in().items(), ("study", "title"))
         return 0
-    if arguments.out is None:
-        raise VartkError(f"vartk study {arguments.name} needs a folder for its runs; add --out DIR")
     from ...studies import carry_out, read_study, tables, write_study
     from ..progress import TrainingBar, bars
 
     study = read_study(arguments.name, arguments.overrides, arguments.form)
+    if arguments.out is None:
+        raise VartkError(f"vartk study {arguments.name} needs a folder for its runs; add --out DIR")
     words = [
         "vartk",
         "study",

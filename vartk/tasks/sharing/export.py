@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from vartk_registry import VartkError
+from vartk_registry import UnknownName
 from vartk_registry.interfaces import Exporter
 
 from ...config import model_part
@@ -44,7 +44,7 @@ def export(name: str, to: str, out: Path) -> list[str]:
     model = load_scales(name, device="cpu")
     known = formats(model)
     if to not in known:
-        raise VartkError(f"models cannot be exported to {to!r}; give one of {', '.join(known)}")
+        raise UnknownName("format to export a model to", to, known)
     states = [module.state_dict() for module in model.modules()]
     with whole_folder(out) as folder:
         if to == SAFETENSORS:

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import fields
 from functools import partial
+
+from vartk_registry import VartkError
 
 from ... import terminal
 from ...arguments import class_labels, prompts_of
 from .words import command
+
+
+def _labels(texts: Sequence[str] | None, prompted: bool, classes: Sequence[str]) -> list[str]:
+    """Return the prompts, or the classes of those of a model, that are drawn."""
+    if prompted and classes:
+        raise VartkError("this model draws classes, not prompts; give --class, or leave --prompt out")
+    return class_labels(texts, classes)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -20,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     prompts = prompts_of(arguments.prompts, arguments.prompts_file)
     arguments.classes = [*prompts, *(arguments.classes or ())] or None
     options = Options(**{field.name: getattr(arguments, field.name) for field in fields(Options)})
-    plan = Plan(options, partial(class_labels, arguments.classes))
+    plan = Plan(options, partial(_labels, arguments.classes, bool(prompts)))
     kept = Kept(arguments.out, plan.made_by())
     try:
         with bars() as add_bar:
