@@ -99,6 +99,12 @@ class SamplingConfig:
         choices=("auto", "plain", "fp32", "bf16", "fp16"),
         removed={"int8": "take 'bf16', which is as fast"},
     )
+    decode_tile: int | None = param(
+        None,
+        "side of the squares, in pixels, in which a large image is decoded: less memory, more time, the same "
+        "image; null decodes it whole",
+        low=8,
+    )
     compile: bool = param(False, "compile the transformer's blocks with torch.compile; the start is slow")
     record: str = param(
         "auto",

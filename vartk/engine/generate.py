@@ -50,6 +50,8 @@ class Recipe:
     random: GenerationRandom
     precision: Precision = PRECISIONS["plain"]
     diversity: Diversity | None = None
+    tile: int | None = None
+    """The side of the squares, in pixels, in which images are decoded; None for whole ones."""
 
     def __post_init__(self) -> None:
         if self.schedule.raster and self.cache.steps(self.schedule) < len(self.schedule):
@@ -197,7 +199,7 @@ def generate(
             vectors=drawn.vectors,
             before=canvas,
             cache_bytes=drawn.cache_bytes,
-            decode=partial(decoded, tokenizer, precision=recipe.precision),
+            decode=partial(decoded, tokenizer, precision=recipe.precision, tile=recipe.tile),
             overflow=compute.overflow,
             unrecorded=unrecorded,
         )

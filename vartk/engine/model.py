@@ -29,7 +29,7 @@ from .diversity import build_diversity
 from .generate import Recipe, generate
 from .given import Given
 from .inference.copies import Inference, prepared
-from .inference.decoding import decoded
+from .inference.decoding import checked_tile, decoded
 from .inference.precision import precision
 from .randomness import randomness
 from .recent import Recent, is_plain
@@ -124,9 +124,9 @@ class Model(ZeroShot):
             VartkError: the codes do not fit the schedule, or are out of range.
         """
         schedule = self.schedule_of(schedule)
-        inference = self._prepared(self.config.sampling)
+        inference, tile = self._prepared(self.config.sampling), self.config.sampling.decode_tile
         *_, f_hat = latents(inference.tokenizer, self._checked(codes, schedule), schedule)
-        return decoded(inference.tokenizer, f_hat, inference.precision)
+        return decoded(inference.tokenizer, f_hat, inference.precision, tile)
 
     @torch.no_grad()
     def logits(self, labels: Any, codes: Sequence[torch.Tensor], schedule: Any = None) -> torch.Tensor:
@@ -270,6 +270,7 @@ class Model(ZeroShot):
             **parts,
             random=randomness(sampling.random, seeds, parts["schedule"], space.shape, self.device),
             precision=precision(sampling.precision, self.device),
+            tile=checked_tile(self.tokenizer, sampling.decode_tile),
         )
 
     def _parts(self, sampling: SamplingConfig) -> dict[str, Any]:

@@ -109,9 +109,19 @@ class Decoder(nn.Module):
 
     def forward(self, f_hat: torch.Tensor) -> torch.Tensor:
         """Return the images of a latent map, in about [-1, 1]."""
-        x_BCHW = self.mid(self.conv_in(f_hat))
-        for level in reversed(self.up):
+        x_BCHW = self.coarse(f_hat)
+        coarsest, *finer = reversed(self.up)
+        x_BCHW = coarsest.upsample(x_BCHW)
+        for level in finer:
             x_BCHW = level.upsample(level(x_BCHW))
+        return self.finish(x_BCHW)
+
+    def coarse(self, f_hat: torch.Tensor) -> torch.Tensor:
+        """Return the map of the coarsest level, which has the size of the latent."""
+        return self.up[-1](self.mid(self.conv_in(f_hat)))
+
+    def finish(self, x_BCHW: torch.Tensor) -> torch.Tensor:
+        """Return the images of the finest level's map."""
         return self.conv_out(self.norm_out(x_BCHW))
 
 

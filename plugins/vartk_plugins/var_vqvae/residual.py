@@ -29,6 +29,7 @@ from .blocks import GROUPS
 from .coder import Decoder, Encoder
 from .dropout import draw_kept, refilled
 from .gradients import GRADIENTS, STRAIGHT
+from .tiles import decode_tiled
 
 ALL = slice(None)
 """The images that keep a scale where all do."""
@@ -230,6 +231,10 @@ class ResidualTokenizer(nn.Module, ABC):
                 f"gradient of its own; set tokenizer.gradient={STRAIGHT}, or take a quantizer such as vq"
             )
         return f_hat
+
+    def decode_tiled(self, f_hat: torch.Tensor, side: int) -> torch.Tensor:
+        """Return what `decode` does, but for rounding, computed in tiles of `side` pixels."""
+        return decode_tiled(self.decoder, self.post_quant_conv(f_hat), side).float().clamp(-1, 1)
 
     def _decoded(self, f_hat: torch.Tensor) -> torch.Tensor:
         return self.decoder(self.post_quant_conv(f_hat)).float()

@@ -31,7 +31,7 @@ from .metric import Metric, MomentsMetric, SingleSetMetric
 from .quantizer import CodeSpace, FittedQuantizer, Quantized, Quantizer, RestartingQuantizer
 from .sampler import Draw, Randomness, Sampler
 from .schedule import Grid, LimitedSchedules, Schedule, ScheduleFactory
-from .tokenizer import FittedTokenizer, LatentTokenizer, Tokenizer, TokenizerOutput
+from .tokenizer import FittedTokenizer, LatentTokenizer, TilingTokenizer, Tokenizer, TokenizerOutput
 from .transformer import GuidedSession, Session, Transformer
 
 __all__ = [
@@ -85,6 +85,7 @@ __all__ = [
     "Session",
     "SingleSetMetric",
     "SizedDataset",
+    "TilingTokenizer",
     "Tokenizer",
     "TokenizerOutput",
     "TrainableGenerator",

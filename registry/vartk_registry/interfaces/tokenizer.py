@@ -87,6 +87,15 @@ class Tokenizer(Protocol):
 
 
 @runtime_checkable
+class TilingTokenizer(Tokenizer, Protocol):
+    """A tokenizer that can decode a large image in parts, for little memory."""
+
+    def decode_tiled(self, f_hat: torch.Tensor, side: int) -> torch.Tensor:
+        """Return what `decode` does, computed in squares of about `side` pixels."""
+        ...
+
+
+@runtime_checkable
 class FittedTokenizer(Tokenizer, Protocol):
     """A tokenizer whose codebook can begin with what images are encoded to, before training."""
 

@@ -121,7 +121,8 @@ class Recordings:
             yield from run(unrecorded=reason)
         elif recording.busy.acquire(blocking=False):
             try:
-                yield from recording.play(condition, null, recipe.random, drafted, self.decode)
+                decode = self.decode if recipe.tile is None else partial(self.decode_tiled, tile=recipe.tile)
+                yield from recording.play(condition, null, recipe.random, drafted, decode)
             finally:
                 recording.busy.release()
         else:
@@ -144,6 +145,10 @@ class Recordings:
         if recording is None and not self._decoders.refusal(key):
             recording = self._decoders.make(key, lambda recorder: RecordedDecoder(recorder, plain, f_hat))
         return plain(f_hat) if recording is None else recording(f_hat)
+
+    def decode_tiled(self, f_hat: Tensor, tile: int) -> Tensor:
+        """Return the images of latents, decoded in tiles and not recorded."""
+        return decoded(self._tokenizer, f_hat, self._precision, tile)
 
     def _found(
         self,
