@@ -46,7 +46,10 @@ def load(
     from .engine.folder import load_any
 
     where, path = as_device(device), as_path(name, "folder or name of a model")
-    model = load_any(find_model(path, revision), plugins()).to(where)
+    folder = find_model(path, revision)
+    if (folder / "adapters.json").is_file():
+        from .engine.adapters import load_adapted as load_any
+    model = load_any(folder, plugins()).to(where)
     model.set_defaults(**sampling)
     return model
 
@@ -108,10 +111,14 @@ def find_model(name: str | Path, revision: str | None = None) -> Path:
     )
 
 
-def start_of(config: Config) -> Path | None:
-    """Return the folder of the model that a transformer's training starts from; errors as `find_model`."""
-    name = config.train.transformer.start_from
-    return None if name is None else find_model(name)
+def start_of(config: Config, *, resume: bool = False) -> Path | None:
+    """Return the folder of the model that a transformer's training starts from; errors as `find_model`.
+
+    A resumed run has its own weights, and needs this model for adapters (LoRA) alone.
+    """
+    train = config.train.transformer
+    needed = train.start_from is not None and (not resume or train.lora.rank > 0)
+    return find_model(train.start_from) if needed else None
 
 
 def local_model(name: str | Path) -> Path | None:

@@ -247,6 +247,25 @@ class TokenizerTraining(StageConfig):
 
 
 @dataclass(kw_only=True, slots=True)
+class LoraConfig:
+    """Adapters of low rank, which are trained in the place of a trained model's weights."""
+
+    rank: int = param(
+        0,
+        "rank of the adapters beside the frozen weights of the model that `start_from` names; 0 trains all "
+        "weights",
+        low=0,
+    )
+    alpha: float | None = param(
+        None, "factor of the adapters, divided by the rank; if not given, the rank, so that it is 1", above=0
+    )
+    modules: list[str] = param(
+        [],
+        "ends of the names of layers that get adapters, such as attention.qkv; if empty, all of the blocks",
+    )
+
+
+@dataclass(kw_only=True, slots=True)
 class TransformerTraining(StageConfig):
     """The second stage: cross-entropy over the tokens of all scales."""
 
@@ -263,6 +282,7 @@ class TransformerTraining(StageConfig):
         "train the first scales alone, which decide what an image shows and cost little; null for all scales",
         low=1,
     )
+    lora: LoraConfig = field(default_factory=LoraConfig)
     label_drop: float = param(0.1, "share of the conditions that the null condition replaces", low=0, high=1)
     label_smoothing: float = param(0.0, "label smoothing of the cross-entropy", low=0, high=1)
     self_correction: float = param(

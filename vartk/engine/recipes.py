@@ -107,11 +107,11 @@ def train_transformer(
         schedules = bucket_schedules(config, model.tokenizer, model.schedule, plugins().registry)
         loaded = load_tokens(tokens, tokenizer, schedules[0], model.predictor.conditioner, schedules[1:])
         taken = Run(out).taken() if resume else []
-        if start is not None and not resume:
+        if start is not None and (not resume or config.train.transformer.lora.rank):
             taken = start_from(model, start, plugins(), reporter.event, loaded["train"])
         model.modules()[0].to(own)
         judge = _judge(config, model, reporter.event)
-        stage = TransformerStage(config, model, loaded, plugins().registry, judge, taken)
+        stage = TransformerStage(config, model, loaded, plugins().registry, judge, taken, start)
         return train(stage, composed, out, reporter=reporter, device=own, world=world, resume=resume)
 
 

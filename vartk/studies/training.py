@@ -114,7 +114,7 @@ class Trainer:
                 tokens,
                 run,
                 **settings,
-                start=None if resume else start_of(composed.config),
+                start=start_of(composed.config, resume=resume),
             )
             second = ["vartk", "train", "transformer", *words, "--tokens", str(tokens)]
         if not resume:

@@ -86,5 +86,5 @@ def train_both(
             reporter=reporter(add_bar("2/2 transformer", setting.config.train.transformer.steps)),
             device=own,
             resume=second in present,
-            start=None if second in present else start_of(setting.config),
+            start=start_of(setting.config, resume=second in present),
         )

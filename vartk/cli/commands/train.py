@@ -117,7 +117,7 @@ def run_transformer(arguments: argparse.Namespace) -> int:
 
     tokenizer = find_model(arguments.tokenizer)
     composed = _composed(arguments, tokenizer)
-    start = None if arguments.resume else start_of(composed.config)
+    start = start_of(composed.config, resume=arguments.resume)
     with processes(as_device(arguments.device)) as (world, device):
         tokens = arguments.tokens
         if tokens is None:

@@ -18,7 +18,7 @@ import torch
 import torch.distributed.checkpoint as dcp
 from torch import nn
 from torch.distributed.checkpoint.api import CheckpointException
-from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
 from torch.utils._pytree import tree_map_only
 
 from vartk_registry import VartkError
@@ -153,7 +153,13 @@ def resume(
             f"checkpoint {newest} does not fit this configuration: {_cause(error)}; resume with the "
             "settings that the run began with"
         ) from error
-    set_state_dict(module, optimizer, model_state_dict=state["module"], optim_state_dict=state["optimizer"])
+    set_state_dict(
+        module,
+        optimizer,
+        model_state_dict=state["module"],
+        optim_state_dict=state["optimizer"],
+        options=_options(module),
+    )
     for name, other in others.items():
         if state[name]:  # a gradient scaler that is off has no state, and takes none
             other.load_state_dict(state[name])
@@ -178,13 +184,35 @@ def _newest(folder: Path, event: Callable[[str], None]) -> Path | None:
 def _state(
     step: int, module: nn.Module, optimizer: torch.optim.Optimizer, others: Mapping[str, Stateful]
 ) -> dict[str, Any]:
-    weights, optimizer_state = get_state_dict(module, optimizer)
+    weights, optimizer_state = get_state_dict(module, optimizer, options=_options(module))
     return {
         "step": step,
         "module": weights,
         "optimizer": optimizer_state,
         **{name: other.state_dict() for name, other in others.items()},
     }
+
+
+def _options(module: nn.Module) -> StateDictOptions:
+    """Return that frozen weights are left out, where the module says that it has them from elsewhere."""
+    elsewhere = getattr(module, "frozen_elsewhere", False)
+    return StateDictOptions(ignore_frozen_params=elsewhere, strict=not elsewhere)
+
+
+class Learned:
+    """The weights of a module that are trained, in it or in the one that it is an average of."""
+
+    def __init__(self, module: nn.Module, trained: nn.Module) -> None:
+        self.module = module
+        self._names = [name for name, weight in trained.named_parameters() if weight.requires_grad]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the weights that are trained."""
+        return {name: self.module.get_parameter(name).data for name in self._names}
+
+    def load_state_dict(self, state: dict[str, Any], /) -> None:
+        """Take them up again."""
+        self.module.load_state_dict(state, strict=False)
 
 
 def _random_file(world: World) -> str:

@@ -23,6 +23,8 @@ class Stage(Protocol):
 
     name: str
     module: nn.Module
+    """What is trained; with the attribute `frozen_elsewhere`, checkpoints leave its frozen weights out, which
+    it has from another model."""
     parallel: str
     """How several processes share the module: "ddp" or "fsdp" (see `Parallel`)."""
     opponent: Adversary | None

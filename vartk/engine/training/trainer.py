@@ -185,7 +185,8 @@ class Trainer:
         """Return by name what a checkpoint holds beside the module and its optimizer."""
         others: dict[str, checkpoint.Stateful] = {"scaler": self.scaler, "skips": self.skips}
         if self.ema is not None:
-            others["ema"] = self.ema
+            partly = getattr(self.module, "frozen_elsewhere", False)
+            others["ema"] = checkpoint.Learned(self.shown, self.module) if partly else self.ema
         if self.opponent is not None:
             others["opponent"] = self.opponent
         return others

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import shutil
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -18,13 +20,14 @@ from vartk_registry.interfaces import Schedule
 from ...config import Config, model_part
 from ...files import whole_folder
 from ...images import enlarged, tile
+from ..adapters import FOLDER, adapt, merged, scale_of, write_adapters
 from ..attention import build_attention
 from ..buckets import BucketBatches, grouped
 from ..build import Predictor
 from ..codes import latents, split, teacher_inputs
 from ..data import View, loader, on_device
 from ..distributed import ALONE, World
-from ..folder import write_model
+from ..folder import CONFIG, write_model
 from ..model import Model
 from ..sizes import bucket_schedules
 from ..tokens import Tokens
@@ -42,6 +45,7 @@ class TransformerStage:
 
     Args:
         taken: the names of the predictor's weights that a trained model gave.
+        start: the folder of that model, which adapters (LoRA) belong to.
     """
 
     name = "transformer"
@@ -55,6 +59,7 @@ class TransformerStage:
         registry: Registry,
         judge: Judge | None = None,
         taken: Iterable[str] = (),
+        start: Path | None = None,
     ) -> None:
         assert model.predictor is not None
         self.config = config
@@ -72,6 +77,9 @@ class TransformerStage:
                 f"train.transformer.self_correction={self.train.self_correction:g} has finer scales correct "
                 "wrong codes, and in raster order there are none; take 0"
             )
+        self.start = start
+        if self.train.lora.rank:
+            self._adapt(model.predictor, set(taken))
         self._conditioner = model.predictor.conditioner
         self._whole = bucket_schedules(config, model.tokenizer, model.schedule, registry)
         self._schedules = [_first(schedule, self.train.scales) for schedule in self._whole]
@@ -81,6 +89,18 @@ class TransformerStage:
         ]
         self._attend = build_attention(self.train.attention, registry)
         self._data = {name: _Codes(split, model.predictor, self.train.seed) for name, split in tokens.items()}
+
+    def _adapt(self, predictor: Predictor, taken: Collection[str]) -> None:
+        """Train adapters on a predictor in the place of its weights."""
+        if self.train.compile is True or self.parallel == "fsdp":
+            raise VartkError(
+                "train.transformer.lora trains with ddp and without torch.compile; take "
+                "train.transformer.parallel=ddp and train.transformer.compile=auto"
+            )
+        self.train = replace(self.train, compile=False)
+        self.shares = {}
+        adapt(predictor, self.train.lora, taken)
+        predictor.frozen_elsewhere = True  # type: ignore[assignment]
 
     def prepare(self, device: torch.device, *, compiled: bool) -> None:
         """See `Stage`."""
@@ -162,12 +182,28 @@ class TransformerStage:
         """Write the model folder, tokenizer included."""
         tokenizer = self.model.tokenizer.state_dict()  # type: ignore[attr-defined]
         with whole_folder(folder, replace=True) as aside:
-            write_model(aside, model_part(self.config), tokenizer, weights, _card(self.config))
+            if not self.train.lora.rank:
+                write_model(aside, model_part(self.config), tokenizer, weights, _card(self.config))
+                return
+            assert self.start is not None
+            scale, part = scale_of(self.train.lora), model_part(self.config)
+            write_model(aside, part, tokenizer, merged(weights, scale), _card(self.config))
+            (aside / FOLDER).mkdir()
+            shutil.copy(aside / CONFIG, aside / FOLDER / CONFIG)
+            learned = {
+                name: weights[name]
+                for name, weight in self.module.named_parameters()
+                if weight.requires_grad or name.startswith("conditioner.")
+            }
+            write_adapters(aside / FOLDER, self.start, scale, learned)
 
     def _shown(self, module: Any) -> Model:
         """Return the model with a predictor: the trained one, or its average."""
-        model = self.model
-        return Model(model.config, model.tokenizer, model.schedule, module, model.plugins)
+        model, config = self.model, self.model.config
+        if self.train.lora.rank:  # faster copies of the layers would not have the adapters
+            plain = replace(config.sampling, precision="plain", record="never", compile=False)
+            config = replace(config, sampling=plain)
+        return Model(config, model.tokenizer, model.schedule, module, model.plugins)
 
 
 class _Codes(Dataset[tuple[torch.Tensor, torch.Tensor]]):
