@@ -7,6 +7,8 @@ from vartk_registry import PresetSpec, Weights, hookimpl
 _CONFIGS = Path(__file__).parent / "configs"
 _MODELS = Path(__file__).parent / "models"
 
+_IN_THE_BOX = ("emoji64", "emoji64-text")
+
 _SHA256 = {
     "vae_ch160v4096z32.pth": "7c3ec27ae28a3f87055e83211ea8cc8558bd1985d7b51742d074fb4c2fcf186c",
     "var_d16.pth": "4f6151aad91c94e03e224dd7358d8389fa05301c0c291279566998efb54b0ecb",
@@ -65,6 +67,7 @@ def vartk_presets() -> list[PresetSpec]:
     ]
     small = {
         "emoji64": "64-px images of 9 groups in 5 styles: the model in the box",
+        "emoji64-text": "emoji64 with prompts: the model of texts in the box (needs vartk[text])",
         "emoji64-raster": "the next-token model beside emoji64: one code a step in raster order",
         "emoji64-dit": "a diffusion transformer on the latents of emoji64's tokenizer, to compare with",
         "demo": "32-px images; `vartk demo` trains it in two minutes on two cores",
@@ -74,7 +77,7 @@ def vartk_presets() -> list[PresetSpec]:
             name=name,
             path=_CONFIGS / f"{name}.yaml",
             summary=summary,
-            model=_MODELS / name if name == "emoji64" else None,
+            model=_MODELS / name if name in _IN_THE_BOX else None,
         )
         for name, summary in small.items()
     ]
