@@ -40,7 +40,7 @@ def build_optimizer(
     groups: list[dict[str, Any]] = [
         {"params": [], "weight_decay": decay} for decay in (config.weight_decay, 0.0)
     ]
-    others = sorted({share for share in shares.values() if share != 1})
+    others = sorted({share for share in shares.values() if share not in (0, 1)})  # with 0 they are frozen
     groups += [
         {"params": [], "weight_decay": decay, "share": share}
         for share in others
