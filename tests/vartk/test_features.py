@@ -133,7 +133,7 @@ def test_an_image_has_each_of_its_captions_in_turn_at_random(photos, encoder, to
     drawn = [
         Counter(
             rows[tuple(row.tolist())]
-            for _, batch in stage.batches(first, torch.device("cpu"))
+            for _, batch, _ in stage.batches(first, torch.device("cpu"))
             for row in batch
         )
         for first in (0, 0)
