@@ -15,7 +15,7 @@ from vartk_registry.interfaces import EncodingConditioner, ImageDataset
 from ..components import plugins
 from ..config import NO_GENERATOR, Composed, Config, Layer, model_part, plain
 from ..files import refuse_existing
-from .build import grid
+from .build import build_transformer, grid
 from .data import Images
 from .device import as_device
 from .distributed import processes
@@ -50,6 +50,13 @@ def tokenizer_layer(folder: Path, found: Plugins) -> Layer:
     """Return what a trained tokenizer decides of the configuration of the second stage."""
     config = plain(read_model_config(folder, found))
     return Layer(f"tokenizer {folder}", {key: config[key] for key in (*SIZES, *SHARED)})
+
+
+def check_transformer(config: Config) -> None:
+    """Raise what building the transformer would, `VartkError`, before hours go into what comes first."""
+    with weightless():
+        model = new_model(config, plugins(), predictor=False)
+        build_transformer(config, model.tokenizer, model.schedule, plugins().registry)
 
 
 def train_tokenizer(

@@ -11,7 +11,13 @@ from ..components import plugins
 from ..config import Composed, Config, Layer, compose, load_layers
 from ..engine.device import as_device
 from ..engine.distributed import processes
-from ..engine.recipes import tokenize_dataset, tokenizer_layer, train_tokenizer, train_transformer
+from ..engine.recipes import (
+    check_transformer,
+    tokenize_dataset,
+    tokenizer_layer,
+    train_tokenizer,
+    train_transformer,
+)
 from ..engine.training import Reporter
 from ..files import refuse_existing
 from ..hub import start_of
@@ -68,6 +74,7 @@ def train_both(
             return compose(Config, [*layers, *more, overrides], plugins())
 
         setting = composed()
+        check_transformer(setting.config)
         tokenizer = train_tokenizer(
             setting,
             first,

@@ -11,6 +11,8 @@ import pytest
         ("sample MODEL --prompt pear --out o", "this model draws classes, not prompts; give --class"),
         ("compare MODEL --cache full --prompt pear --out o", "this model draws classes, not prompts; give"),
         ("train tokenizer demo train.tokenizer.steps=many --out o", "steps='many' must be a whole number"),
+        ("train both demo transformer.heads=7 --out o", "width=128 is no multiple of heads=7"),
+        ("train transformer demo transformer.heads=7 --tokenizer MODEL --out o", "no multiple of heads=7"),
         ("study speeed", "did you mean 'speed'?"),
         ("study speed", "vartk study speed needs a folder for its runs; add --out DIR"),
         ("export MODEL --to onnx --out o", "did you mean 'onnx-decoder'?"),
