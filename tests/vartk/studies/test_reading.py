@@ -111,6 +111,19 @@ def test_the_whole_form_trains_and_samples_in_two_hours_on_two_cores(name):
     assert total + sum(tokenizers.values()) < TWO_HOURS_ON_TWO_CORES
 
 
+@pytest.mark.parametrize("form", ["", "quick"], ids=["whole", "quick"])
+def test_the_tokenizers_have_codebooks_of_one_size_and_see_the_same_images(form):
+    study = read_study("tokenizers", form=form)
+    configs = [composed(study, system) for system in study.systems]
+    models = []
+    for config in configs:
+        with weightless():
+            models.append(new_model(config, plugins(), predictor=False))
+    assert {model.tokenizer.space.classes for model in models} == {1024}
+    stages = [config.train.tokenizer for config in configs]
+    assert len({(stage.seed, stage.batch, stage.steps) for stage in stages}) == 1
+
+
 def test_settings_of_the_command_line_are_for_every_system():
     study = read_study("scaling", ["train.transformer.steps=7"])
     assert {composed(study, system).train.transformer.steps for system in study.systems} == {7}
