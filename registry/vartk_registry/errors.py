@@ -68,7 +68,9 @@ def shortened(path: object) -> str:
 
 
 def shown(value: object) -> str:
-    """Return a value as messages show it: on one line, or by its type if it is long."""
+    """Return a value as messages show it: on one line; of a long one the ends of a text, or else the type."""
+    if isinstance(value, str):
+        return shortened(repr(value))
     text = " ".join(repr(value).split())
     return text if len(text) <= 80 else f"a {type(value).__name__}"
 

@@ -12,6 +12,7 @@ from vartk_registry import (
     Unsupported,
     VartkError,
     counted,
+    shown,
     suggestion,
 )
 
@@ -22,6 +23,15 @@ def test_a_suggestion_holds_the_nearest_name_and_all_of_them():
 
 def test_a_name_like_no_other_gets_the_list_alone():
     assert suggestion("zzz", ["b", "a"]) == ". Valid: a, b"
+
+
+def test_a_long_text_keeps_its_ends_and_another_long_value_its_type():
+    assert shown("/data/photos/of/a/long/journey/" * 3) == repr("/data/photos/of/a/long/journey/" * 3)
+    text = shown("start" + "x" * 1000 + "end")
+    assert text.startswith("'start")
+    assert text.endswith("end'")
+    assert len(text) < 160
+    assert shown([0] * 1000) == "a list"
 
 
 def test_an_empty_list_is_said_to_be_empty():

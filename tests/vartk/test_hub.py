@@ -71,7 +71,7 @@ def test_a_tokenizer_alone_is_a_model(tmp_path):
         ("var-d17", r"no model 'var-d17': neither a folder nor a published name; did you mean 'var-d"),
         (
             "demo",
-            r"no model 'demo': .* Valid: emoji64, infinity-125m, .*, var-d36",
+            r"no model 'demo': .* Valid: emoji64, emoji64-text, infinity-125m, .*, var-d36",
         ),
         ("./nowhere/at/all", "neither a folder nor a published name"),
         ("../nowhere", "neither a folder nor a published name"),
@@ -90,7 +90,7 @@ def test_a_distribution_may_hold_the_model_of_a_preset(folder, monkeypatch):
     boxed = PresetSpec(name="boxed", path=folder / "model.yaml", summary="a preset", model=folder)
     monkeypatch.setitem(plugins().presets, "boxed", boxed)
     assert find_model("boxed") == folder
-    with pytest.raises(VartkError, match=r"did you mean 'boxed'\? Valid: boxed, emoji64, infinity-125m"):
+    with pytest.raises(VartkError, match=r"did you mean 'boxed'\? Valid: boxed, emoji64, emoji64-text"):
         find_model("boxd")
 
 
