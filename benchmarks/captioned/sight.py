@@ -10,10 +10,9 @@ import torch
 
 from vartk.engine.data import Images
 from vartk.engine.model import Model
+from vartk.evaluation.classifier import LinearClassifier, features_of
 from vartk.tables import Table
 from vartk_registry.interfaces import Example, Feature
-
-from .classifier import LinearClassifier, features_of
 
 STYLES = 5
 """The classes of emoji64 are groups times this many styles."""

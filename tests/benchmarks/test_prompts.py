@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "benchmarks" / "prompts.py"
@@ -19,15 +18,6 @@ SCRIPT = ROOT / "benchmarks" / "prompts.py"
 def scripts(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     return importlib.import_module("prompts"), importlib.import_module("captioned.sight")
-
-
-def test_the_classifier_tells_apart_what_can_be_told_apart(scripts):
-    classifier = importlib.import_module("captioned.classifier")
-    features = torch.randn(60, 4, generator=torch.Generator().manual_seed(0))
-    labels = ((features[:, 0] > 0) + 2 * (features[:, 1] > 0)).tolist()
-    assert (
-        classifier.LinearClassifier(features, labels)(features) == torch.tensor(labels)
-    ).float().mean() > 0.95
 
 
 def test_a_caption_is_looked_for_among_as_many_as_said_and_stands_first_itself(scripts):
