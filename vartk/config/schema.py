@@ -199,7 +199,11 @@ class StageConfig:
         low=0,
         high=1,
     )
-    precision: str = param("fp32", "precision of the forward pass", choices=("fp32", "bf16", "fp16"))
+    precision: str = param(
+        "fp32",
+        "precision of the forward pass; auto is bf16 where the device has its arithmetic, and fp32 elsewhere",
+        choices=("auto", "fp32", "bf16", "fp16"),
+    )
     compile: Any = param(
         AUTO,
         "compile the training step with torch.compile: auto does on a GPU with Triton, in a run of at least "

@@ -14,8 +14,9 @@ from torch import nn
 from torch.distributed.tensor import DTensor
 
 from vartk_registry import VartkError
+from vartk_registry.precision import cpu_multiplies
 
-from ...config import StageConfig
+from ...config import AUTO, StageConfig
 from ..distributed import ALONE, Parallel, World, gathered, shard
 from . import checkpoint
 from .compilation import compiles
@@ -192,8 +193,19 @@ class Trainer:
         return others
 
     def _autocast(self) -> AbstractContextManager[Any]:
-        dtype = DTYPES[self.config.precision]
+        dtype = _dtype(self.config.precision, self.device)
         return torch.autocast(self.device.type, dtype, enabled=dtype is not torch.float32)
+
+
+def _dtype(precision: str, device: torch.device) -> torch.dtype:
+    """Return the type of the forward pass; a device without bf16 arithmetic imitates it, far more slowly."""
+    if precision != AUTO:
+        return DTYPES[precision]
+    if device.type == "cuda":
+        has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        has_bf16 = device.type == "cpu" and cpu_multiplies(torch.bfloat16)
+    return torch.bfloat16 if has_bf16 else torch.float32
 
 
 def _split(batch: Any, parts: int) -> Iterator[Any]:
