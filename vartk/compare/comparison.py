@@ -161,7 +161,7 @@ class Comparison:
     ) -> tuple[dict[str, Any], Seen | None]:
         """Return the numbers of a way but those of sets, and what the feature sees of its images."""
         closeness = Closeness(self.model, feature)
-        transformer, decoder, held, seen = [], [], 0, []
+        transformer, decoder, worked, held, seen = [], [], [], 0, []
         for batch, first in zip(self.batches(way), self.batches(self.ways[0]), strict=True):
             count = len(batch.images)
             closeness.update(batch, first)
@@ -170,6 +170,7 @@ class Comparison:
             if count == self.batch:  # a smaller one, at the end, has another speed
                 transformer.append(batch.seconds[0] / count)
                 decoder.append(batch.seconds[1] / count)
+                worked.append([seconds / count for seconds in batch.processor_seconds])
                 held = max(held, batch.cache_bytes)
             done(closeness.count)
         both = [sum(seconds) for seconds in zip(transformer, decoder, strict=True)]
@@ -181,6 +182,7 @@ class Comparison:
             "seconds_per_image": asdict(spread(both)),
             "transformer_seconds": spread(transformer).median,
             "decoder_seconds": spread(decoder).median,
+            **({"processor_seconds": _by_stage(worked)} if self.model.device.type == "cpu" else {}),
             "cache_bytes_per_image": held / self.batch,
             "peak_memory_bytes": memory if isinstance(memory, int) else None,
             **({"peak_memory_refused": memory} if isinstance(memory, str) else {}),
@@ -212,6 +214,12 @@ class Comparison:
 
     def _rows(self, start: int) -> range:
         return range(start, min(start + self.batch, len(self.labels)))
+
+
+def _by_stage(seconds: Sequence[Sequence[float]]) -> dict[str, float]:
+    """Return the medians of the transformer's and of the decoder's numbers."""
+    medians = (spread(stage).median for stage in zip(*seconds, strict=True))
+    return dict(zip(("transformer", "decoder"), medians, strict=True))
 
 
 def versions() -> dict[str, str]:

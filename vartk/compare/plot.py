@@ -29,24 +29,40 @@ SHAPES = (
 )
 """Markers: with seven colours, 35 ways that differ in both."""
 Point = tuple[str, float, float]
-"""A way's name, its cost, and how far its images are from what they should be: less is better."""
+"""A way's name, its cost, and how far its images are from what they should be, or another cost."""
 
 
 def pareto(result: Mapping[str, Any]) -> str:
-    """Return an SVG of quality against seconds and, below, against the bytes of the cache, an image each."""
-    label, errors = quality(result)
+    """Return an SVG of quality against seconds and, below, against the bytes of the cache, an image each.
+
+    Images of random weights have no quality: the plot then shows the transformer's seconds against the bytes.
+    """
+    costs = {
+        "seconds per image": {way["name"]: way["seconds_per_image"]["median"] for way in result["ways"]},
+        "KV cache per image, MiB": {
+            way["name"]: way["cache_bytes_per_image"] / 2**20 for way in result["ways"]
+        },
+    }
+    if result["weights"] == "random":
+        del costs["seconds per image"]
+        label = "transformer, seconds per image"
+        heights = {way["name"]: way["transformer_seconds"] for way in result["ways"]}
+    else:
+        label, heights = quality(result)
     parts: list[str] = []
-    costs = (
-        ("seconds per image", lambda way: way["seconds_per_image"]["median"]),
-        ("KV cache per image, MiB", lambda way: way["cache_bytes_per_image"] / 2**20),
-    )
-    height = max(LEAST, LINE * len(errors)) + TOP + BOTTOM
-    for index, (cost, of) in enumerate(costs):
-        ways = {way["name"]: of(way) for way in result["ways"] if way["name"] in errors}
-        points = [(name, x, errors[name]) for name, x in ways.items()]
+    height = max(LEAST, LINE * len(heights)) + TOP + BOTTOM
+    for index, (cost, of) in enumerate(costs.items()):
+        points = [(name, of[name], y) for name, y in heights.items()]
         parts += _chart(points, cost, label, index * height, height)
-    letters = max((min(len(name), LETTERS) for name in errors), default=0)
+    letters = max((min(len(name), LETTERS) for name in heights), default=0)
     return document(parts, LEFT + PLOT + LEADER + 30 + letters * LETTER, len(costs) * height)
+
+
+def subject(result: Mapping[str, Any]) -> str:
+    """Return what the plot shows, in words."""
+    if result["weights"] == "random":
+        return "time against the bytes of keys and values"
+    return "quality against time and memory"
 
 
 def quality(result: Mapping[str, Any]) -> tuple[str, dict[str, float]]:

@@ -17,9 +17,14 @@ from ..images import save_image, strip, strips
 from ..tables import Table, markdown_table
 from .comparison import Comparison
 from .pictures import shown_rows
-from .plot import pareto
+from .plot import pareto, subject
 
 NONE = "-"
+
+PROCESSOR = (
+    "The processor's seconds are those that this process computed, summed over its threads. Other programs "
+    "on the machine change them less than the seconds that pass."
+)
 
 
 def write_comparison(comparison: Comparison, result: Mapping[str, Any], out: Path) -> None:
@@ -44,17 +49,11 @@ def tables(result: Mapping[str, Any]) -> Iterator[Table]:
     """Yield the tables of a result."""
     ways = result["ways"]
     yield Table(("way", "settings"), list(_settings(result)), "Ways")
-    speed = (
-        "way",
-        "s / image",
-        "lowest to highest",
-        "speed-up",
-        "transformer",
-        "decoder",
-        "KV / image",
-        "peak memory",
+    yield Table(
+        tuple(_speed(ways[0], ways[0])),
+        [tuple(_speed(way, ways[0]).values()) for way in ways],
+        "Speed and memory",
     )
-    yield Table(speed, [_speed(way) for way in ways], "Speed and memory")
     close = {
         "codes alike": "codes_alike",
         "images equal": "images_equal",
@@ -95,7 +94,7 @@ def report(result: Mapping[str, Any], machine: Mapping[str, str]) -> str:
     parts += [f"## {table.title}\n\n{markdown_table(table.headings, table.rows)}" for table in tables(result)]
     parts += ["\n".join(f"- {line}" for line in notes(result)) + "\n"] if notes(result) else []
     parts.append(
-        "![quality against time and memory](pareto.svg)\n\n"
+        f"![{subject(result)}](pareto.svg)\n\n"
         "The same labels and seeds in every way:\n\n![images by each way](strips.png)\n"
     )
     parts.append(f"## Machine\n\n{markdown_table(('what', 'value'), machine.items())}")
@@ -116,6 +115,7 @@ def protocol(result: Mapping[str, Any]) -> str:
         "full batches. The transformer's hold guidance, draws and the tokenizer's accumulation. KV is the "
         "most that the cache holds after a scale is drawn, for both halves of guidance. Peak memory is "
         f"{result['memory']}.",
+        *([PROCESSOR] if "processor_seconds" in result["ways"][0] else []),
         f"Images are rounded to 8 bits and compared with those of {first}; codes of scales that are not "
         "generated count as different, and PSNR is the mean over the images that differ.",
     ]
@@ -152,18 +152,24 @@ def _settings(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield way["name"], " ".join(f"{k.removesuffix('.name')}={v}" for k, v in shown.items()) or "the same"
 
 
-def _speed(way: Mapping[str, Any]) -> tuple[str, ...]:
-    seconds, memory = way["seconds_per_image"], way["peak_memory_bytes"]
-    return (
-        way["name"],
-        f"{seconds['median']:.3g}",
-        f"{seconds['low']:.3g} to {seconds['high']:.3g}",
-        f"{way['speedup']:.2f} x",
-        f"{way['transformer_seconds']:.3g} ({way['transformer_speedup']:.2f} x)",
-        f"{way['decoder_seconds']:.3g}",
-        f"{way['cache_bytes_per_image'] / 2**20:.3g} MiB",
-        NONE if memory is None else f"{memory / 2**30:.2f} GiB",
-    )
+def _speed(way: Mapping[str, Any], first: Mapping[str, Any]) -> dict[str, str]:
+    """Return a way's cells by their headings; the processor's time is counted on a CPU alone."""
+    seconds, memory, worked = way["seconds_per_image"], way["peak_memory_bytes"], way.get("processor_seconds")
+    cells = {
+        "way": way["name"],
+        "s / image": f"{seconds['median']:.3g}",
+        "lowest to highest": f"{seconds['low']:.3g} to {seconds['high']:.3g}",
+        "speed-up": f"{way['speedup']:.2f} x",
+        "transformer": f"{way['transformer_seconds']:.3g} ({way['transformer_speedup']:.2f} x)",
+        "decoder": f"{way['decoder_seconds']:.3g}",
+    }
+    if worked:
+        speedup = first["processor_seconds"]["transformer"] / worked["transformer"]
+        cells["processor, transformer"] = f"{worked['transformer']:.3g} ({speedup:.2f} x)"
+    return cells | {
+        "KV / image": f"{way['cache_bytes_per_image'] / 2**20:.3g} MiB",
+        "peak memory": NONE if memory is None else f"{memory / 2**30:.2f} GiB",
+    }
 
 
 def _number(value: float | None, key: str) -> str:

@@ -24,12 +24,14 @@ class Batch:
         images: uint8 [B, 3, H, W].
         codes: of each scale that was generated, [B, n, *shape].
         seconds: of the transformer (with guidance, draws and accumulation), and of the decoder.
+        processor_seconds: that this process computed in them, summed over its threads.
         cache_bytes: the most that was held of keys and values after a scale was drawn.
     """
 
     images: torch.Tensor
     codes: list[torch.Tensor]
     seconds: tuple[float, float]
+    processor_seconds: tuple[float, float]
     cache_bytes: int
 
     def tensors(self) -> dict[str, torch.Tensor]:
@@ -38,6 +40,7 @@ class Batch:
             "images": self.images,
             **{f"codes.{step}": codes for step, codes in enumerate(self.codes)},
             "seconds": torch.tensor(self.seconds, dtype=torch.float64),
+            "processor_seconds": torch.tensor(self.processor_seconds, dtype=torch.float64),
             "cache_bytes": torch.tensor(self.cache_bytes),
         }
 
@@ -45,9 +48,9 @@ class Batch:
     def of(cls, tensors: Mapping[str, torch.Tensor]) -> Batch:
         """Read what `tensors` wrote."""
         steps = sum(name.startswith("codes.") for name in tensors)
-        transformer, decoder = tensors["seconds"].tolist()
         codes = [tensors[f"codes.{step}"] for step in range(steps)]
-        return cls(tensors["images"], codes, (transformer, decoder), int(tensors["cache_bytes"]))
+        times = (tuple(tensors[name].tolist()) for name in ("seconds", "processor_seconds"))
+        return cls(tensors["images"], codes, *times, cache_bytes=int(tensors["cache_bytes"]))
 
 
 def configured(model: Model, sampling: SamplingConfig) -> Model:
@@ -65,17 +68,21 @@ def sample_timed(
 ) -> Batch:
     """Sample a batch by the models' defaults, and take the time of both stages."""
     device, codes, held = model.device, [], 0
-    finish(device)
-    start = time.perf_counter()
+    start = _clocks(device)
     for state in model.stream(labels, seed=seeds, refiner=refiner, draft=draft):
         codes.append(state.codes)
         held = max(held, state.cache_bytes)
-    finish(device)
-    middle = time.perf_counter()
+    middle = _clocks(device)
     images = state.images
+    end = _clocks(device)
+    seconds, worked = ((m - s, e - m) for s, m, e in zip(start, middle, end, strict=True))
+    return Batch(to_uint8(images).cpu(), by_scale(codes, state.schedule), seconds, worked, held)
+
+
+def _clocks(device: torch.device) -> tuple[float, float]:
+    """Return the time, and the processor's time of this process, when the device has finished."""
     finish(device)
-    seconds = middle - start, time.perf_counter() - middle
-    return Batch(to_uint8(images).cpu(), by_scale(codes, state.schedule), seconds, held)
+    return time.perf_counter(), time.process_time()
 
 
 def sample_once(

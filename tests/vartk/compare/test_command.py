@@ -71,7 +71,14 @@ class State:
         return sum(t.nbytes for held in self.held.values() for t in held)
 """
 
-SECONDS = ("seconds_per_image", "transformer_seconds", "decoder_seconds", "speedup", "transformer_speedup")
+SECONDS = (
+    "seconds_per_image",
+    "transformer_seconds",
+    "decoder_seconds",
+    "processor_seconds",
+    "speedup",
+    "transformer_speedup",
+)
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +159,8 @@ def test_the_numbers_are_those_of_the_ways_own_samples(vartk, words, model_folde
         low, median, high = (way["seconds_per_image"][key] for key in ("low", "median", "high"))
         assert 0 < low == median == high  # of the one full batch
         assert way["transformer_seconds"] + way["decoder_seconds"] == pytest.approx(median)
+        for stage, seconds in way["processor_seconds"].items():
+            assert 0 < seconds < 1.5 * way[f"{stage}_seconds"]  # one thread
     assert made["real_images"]["fd"] == pytest.approx(frechet(real[:6], real[6:]), rel=1e-4)
     # k and v, 2 layers, tokens, width 32, fp32, both halves of guidance
     held = {way["name"]: way["cache_bytes_per_image"] for way in made["ways"]}
@@ -164,7 +173,15 @@ def test_the_report_and_the_pictures(vartk, words, tmp_path):
     out = tmp_path / "out"
     ran = vartk(*words, "--out", out)
     assert ran.code == 0, ran.err
-    for text in ("speed-up", "codes alike", "FD-Eyes", "real images", "sampler=greedy", "seeds (from 0 up)"):
+    for text in (
+        "speed-up",
+        "processor",
+        "codes alike",
+        "FD-Eyes",
+        "real images",
+        "sampler=greedy",
+        "seeds (from 0 up)",
+    ):
         assert text in ran.out
     page = (out / "compare.md").read_text()
     assert f"vartk compare {words[1]}" in page

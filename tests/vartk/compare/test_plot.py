@@ -33,7 +33,8 @@ def drawn(ways):
         {"name": name, "fd": fd, "seconds_per_image": {"median": s}, "cache_bytes_per_image": mib * 2**20}
         for name, (fd, s, mib) in ways.items()
     ]
-    result = {"feature": "Eyes", "real_images": {"n": 8, "m": 8, "fd": 1.0}, "ways": ways}
+    real = {"n": 8, "m": 8, "fd": 1.0}
+    result = {"weights": "the model's own", "feature": "Eyes", "real_images": real, "ways": ways}
     return ElementTree.fromstring(pareto(result))
 
 
@@ -99,3 +100,26 @@ def test_names_stay_level_with_their_points_where_there_is_room():
         ys.setdefault(name, []).append(y)
     for heights in ys.values():  # of the point and of its name, in two charts
         assert (len(heights), len(set(heights))) == (4, 2)
+
+
+def test_random_weights_show_time_against_bytes_instead_of_quality():
+    measured = {"full": (9.0, 8), "small": (9.0, 2), "fast": (5.0, 8)}  # seconds and MiB
+    ways = [
+        {
+            "name": name,
+            "transformer_seconds": s,
+            "seconds_per_image": {"median": s + 1},
+            "cache_bytes_per_image": mib * 2**20,
+        }
+        for name, (s, mib) in measured.items()
+    ]
+    root = ElementTree.fromstring(pareto({"weights": "random", "feature": None, "ways": ways}))
+    places = {}
+    for name, place, _ in markers(root):
+        places.setdefault(name, place)  # the first is the point, the second stands beside its name
+    (full, small, fast) = (places[name] for name in measured)
+    assert small[0] < full[0] == fast[0]
+    assert small[1] == full[1] < fast[1]  # y counts from the top
+    written = [text for text, _ in boxes(root)]
+    assert "transformer, seconds per image: less is better" in written
+    assert written.count("KV cache per image, MiB") == 1
