@@ -87,7 +87,6 @@ def test_labels(labels):
     ("labels", "message"),
     [
         (None, r"labels=None is no list; give one class index or name an image, as in \[0, 1\]"),
-        ({0: 1}, "is no list"),
         ({0, 1}, "is no list"),
         *(
             (labels, "is neither an index nor a name")

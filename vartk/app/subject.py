@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from ..engine.blend import line_of, read_label
 from ..engine.model import Model
 from .models import Models, told
 
@@ -19,12 +20,12 @@ class Subject:
     """What an image is to show.
 
     Attributes:
-        label: a class or a prompt; None where the model takes neither, or no class was chosen.
+        label: a class, a prompt or a blend; None where the model takes neither, or no class was chosen.
         negative: what guidance leads away from, or None.
         words: the arguments of `vartk sample` for it.
     """
 
-    label: str | None
+    label: Any
     negative: str | None = None
     words: tuple[str, ...] = ()
 
@@ -34,7 +35,7 @@ class Subject:
         return {} if self.negative is None else {"negative": self.negative}
 
     def __str__(self) -> str:
-        return f" of {self.label}" if self.label else ""
+        return f" of {line_of(self.label)}" if self.label else ""
 
 
 class SubjectBoxes:
@@ -96,7 +97,7 @@ def subject_of(model: Model, label: str | None, prompt: str, negative: str) -> S
     """Return what the boxes say to a model."""
     if _takes_prompts(model):
         words = ("--prompt", prompt, *(("--negative-prompt", negative) if negative.strip() else ()))
-        return Subject(prompt, negative if negative.strip() else None, words)
+        return Subject(read_label(prompt), read_label(negative) if negative.strip() else None, words)
     if label in (None, NO_CLASS):
         return Subject(None)
     return Subject(label, words=("--class", label))

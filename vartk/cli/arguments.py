@@ -75,7 +75,8 @@ def add_prompts(parser: argparse.ArgumentParser) -> None:
         dest="prompts",
         action="append",
         metavar="TEXT",
-        help="a prompt, for models that draw texts; you can repeat the option",
+        help="a prompt, for models that draw texts; in braces, texts with weights, as in "
+        "'{a cat: 2, a dog: 1}'; you can repeat the option",
     )
     parser.add_argument(
         "--prompts", dest="prompts_file", type=Path, metavar="FILE", help="a text file with a prompt a line"

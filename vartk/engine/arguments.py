@@ -79,7 +79,7 @@ def as_labels(labels: Any) -> list[Any]:
         VartkError: there are none, or they have no order.
     """
     given = _plain(labels)
-    if given is None or isinstance(given, (Mapping, Set)):
+    if given is None or isinstance(given, Set):
         raise VartkError(
             f"labels={shown(labels)} is no list; give one class index or name an image, as in [0, 1]"
         )

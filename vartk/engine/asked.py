@@ -12,20 +12,20 @@ from vartk_registry import VartkError, counted
 from vartk_registry.interfaces import Condition, Conditioner
 
 from .arguments import as_labels
-from .blend import Blend
+from .blend import Blends
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Conditions of images, as a conditioner's batches.
+    """Conditions of images.
 
     Attributes:
         wanted: one an image.
         against: their null conditions, or negative ones in their place.
     """
 
-    wanted: torch.Tensor | Blend
-    against: torch.Tensor
+    wanted: Blends
+    against: Blends
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -36,9 +36,7 @@ class Asked:
 
     def conditions(self, conditioner: Conditioner) -> tuple[Condition, Condition]:
         """Return the conditions, and those that guidance leads away from."""
-        wanted = self.wanted
-        condition = wanted.of(conditioner) if isinstance(wanted, Blend) else conditioner(wanted)
-        return condition, conditioner(self.against)
+        return self.wanted.condition(conditioner), self.against.condition(conditioner)
 
 
 def ask(conditioner: Conditioner, parse: Callable[[Any], torch.Tensor], labels: Any, negative: Any) -> Asked:
@@ -46,22 +44,20 @@ def ask(conditioner: Conditioner, parse: Callable[[Any], torch.Tensor], labels: 
 
     Args:
         parse: returns a batch for labels, on the model's device.
-        labels: one an image, or a `Blend`.
+        labels: one an image; a mapping of labels to weights is a blend of them.
         negative: what the images are not to show, one for all or one an image; None for the null condition.
 
     Raises:
-        VartkError: there are neither one nor as many negative labels as images; errors of `parse`.
+        VartkError: there are neither one nor as many negative labels as images; a weight is no number above
+            0; errors of `parse`.
     """
-    wanted = labels.parsed(parse) if isinstance(labels, Blend) else parse(labels)
+    wanted = Blends.of(as_labels(labels), parse)
     if negative is None:
-        if isinstance(wanted, Blend):
-            return Asked(wanted, conditioner.null(len(wanted)).to(wanted.start.device))
-        everywhere = torch.ones(len(wanted), dtype=torch.bool, device=wanted.device)
-        return Asked(wanted, conditioner.drop(wanted, everywhere))
+        return Asked(wanted, wanted.dropped(conditioner))
     against = as_labels(negative)
     if len(against) not in (1, len(wanted)):
         raise VartkError(
             f"{counted(len(against), 'negative label')} for {counted(len(wanted), 'image')}; give one for "
             "all, or one an image"
         )
-    return Asked(wanted, parse(against * (len(wanted) // len(against))))
+    return Asked(wanted, Blends.of(against * (len(wanted) // len(against)), parse))

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
-from torch.nn.functional import pad
 
 from vartk_registry import Unsupported, VartkError
 from vartk_registry.interfaces import (
@@ -26,6 +25,7 @@ from vartk_registry.interfaces import (
 
 from .branches import Branches
 from .canvas import Canvas
+from .conditions import concatenated
 from .diversity import Diversity
 from .inference.decoding import decoded
 from .inference.precision import PRECISIONS, Precision
@@ -105,7 +105,7 @@ class Steps:
         if self._branches.null_goes_on:
             condition, null = null, condition
         if self._branches.both:
-            condition = _concatenated(condition, null)
+            condition = concatenated(condition, null)
         self._device = condition.vector.device
         cache = recipe.cache
         if isinstance(cache, DrawingStrategy):
@@ -206,19 +206,3 @@ def generate(
         yield state
         canvas = state.after
     compute.overflow.check()
-
-
-def _concatenated(condition: Condition, null: Condition) -> Condition:
-    vector = torch.cat((condition.vector, null.vector))
-    if condition.tokens is None or null.tokens is None:
-        return Condition(vector)
-    both = condition.tokens, null.tokens
-    longest = max(tokens.shape[1] for tokens in both)
-    tokens = torch.cat([pad(tokens, (0, 0, 0, longest - tokens.shape[1])) for tokens in both])
-    return Condition(vector, tokens, torch.cat([_lengths(half) for half in (condition, null)]))
-
-
-def _lengths(condition: Condition) -> torch.Tensor:
-    batch, count, _ = condition.tokens.shape
-    full = torch.full((batch,), count, device=condition.tokens.device)
-    return full if condition.lengths is None else condition.lengths

@@ -162,8 +162,8 @@ class Model(ZeroShot):
         """Sample an image a label.
 
         Args:
-            labels: class indices or names, or prompts: whatever the conditioner takes, one an image; or
-                a `Blend` of two such lists.
+            labels: class indices or names, or prompts: whatever the conditioner takes, one an image. A
+                mapping of them to weights is a blend: {"a red apple": 0.7, "a basketball": 0.3}.
             negative: what guidance leads away from in the place of no condition, one for all or one an image.
             seed: of the first image, the others counting up from it; or one seed an image.
             given: cells of each image that are not drawn, for one schedule.

@@ -10,6 +10,7 @@ from vartk_registry import Registry, VartkError
 from vartk_registry.interfaces import Calibratable
 
 from ..config import CALIBRATION, Layer, ModelConfig, compose, read_yaml
+from ..engine.blend import read_label
 from ..engine.cache import build_cache
 from ..engine.folder import CONFIG
 from ..engine.model import Model
@@ -49,7 +50,7 @@ def calibrate(
         raise VartkError("this model draws prompts; give one, as in --prompt 'a red apple'")
     if prompts and model.takes != "caption":
         raise VartkError("this model draws classes, not prompts; leave --prompt out")
-    choices = prompts or model.parse(model.classes).tolist()
+    choices = [read_label(prompt) for prompt in prompts] or model.parse(model.classes).tolist()
     bar = add_bar(f"calibrate {name}", count)
     for start in range(0, count, sampling.batch):
         rows = range(start, min(start + sampling.batch, count))

@@ -14,6 +14,7 @@ from vartk_registry import VartkError
 
 from .. import __version__
 from ..config import plain
+from ..engine.blend import line_of, read_label
 from ..engine.generators.model import GeneratorModel, GeneratorState
 from ..engine.model import Model
 from ..engine.scale import ScaleState
@@ -51,11 +52,11 @@ def sample_to_folder(
     """Sample images into a new folder: PNG files or an ADM npz, a labelled grid, and `samples.json`.
 
     Args:
-        labels: classes or prompts, taken in turn; empty for all classes.
+        labels: classes or prompts as for `conditions`, taken in turn; empty for all classes.
         count: images in all; None for one a label.
         settings: nested keys of the sampling configuration.
         refiner: draws the scales after the first `draft`, as in `Model.sample`.
-        negative: what guidance leads away from.
+        negative: what guidance leads away from, as for `read_label`.
 
     Returns what `samples.json` holds.
     """
@@ -64,7 +65,8 @@ def sample_to_folder(
     total = count or len(given)
     given, titles = ([of[i % len(of)] for i in range(total)] for of in (given, titles))
     sampling = model.sampling(**settings)
-    parts = {"refiner": refiner, "draft": draft, "negative": negative}
+    against = None if negative is None else read_label(negative)
+    parts = {"refiner": refiner, "draft": draft, "negative": against}
     given_parts = {name: part for name, part in parts.items() if part is not None}
     seeds = [seed + i for i in range(total)]
     sizes = size_record(model.config, getattr(sampling, "size", None))
@@ -89,7 +91,7 @@ def sample_to_folder(
             packed[rows] = pixels
     if packed is not None:
         with whole_file(folder / "samples.npz") as aside, aside.open("wb") as file:
-            np.savez(file, packed, np.array(given))
+            np.savez(file, packed, np.array([line_of(label) for label in given]))
     save_sheet(torch.stack(shown), titles[: len(shown)], folder)
     return save_record(
         {
@@ -108,21 +110,20 @@ def sample_to_folder(
     )
 
 
-def conditions(
-    model: Model | GeneratorModel, labels: Sequence[str]
-) -> tuple[list[int] | list[str], list[str]]:
+def conditions(model: Model | GeneratorModel, labels: Sequence[str]) -> tuple[list[Any], list[str]]:
     """Return what images are sampled of, class indices or prompts, and how each is called.
 
     Args:
-        labels: classes or prompts; none for all classes.
+        labels: classes or prompts, blends in one line of YAML among them; none for all classes.
 
     Raises:
-        VartkError: a class is unknown, or there is no prompt for a model of prompts.
+        VartkError: a class is unknown, there is no prompt for a model of prompts, or a blend is none.
     """
     if model.takes == "caption":
         if not labels:
             raise VartkError("this model draws prompts; give one, as in --prompt 'a red apple'")
-        return list(labels), list(labels)
+        given = [read_label(label) for label in labels]
+        return given, [line_of(label) for label in given]
     indices = [int(i) for i in model.parse(list(labels) or list(range(len(model.classes))))]
     return indices, [model.classes[i] for i in indices]
 

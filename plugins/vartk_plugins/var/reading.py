@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vartk_registry.interfaces import Condition
+
 from .blocks import Around, Block
 
 
@@ -69,8 +71,11 @@ def heads_of(kv_BN2C: Tensor, heads: int) -> tuple[Tensor, Tensor]:
     return k_BHND, v_BHND
 
 
-def mask_of(lengths_B: Tensor | None, count: int) -> Tensor | None:
-    """Return which of `count` tokens are of each text, [B, 1, 1, N]; None where all are."""
-    if lengths_B is None:
+def mask_of(condition: Condition) -> Tensor | None:
+    """Return which tokens are of each text, [B, 1, 1, N], or what is added to their logits; None: all are."""
+    if condition.weights is not None:
+        return condition.weights.log()[:, None, None]
+    if condition.lengths is None:
         return None
-    return (torch.arange(count, device=lengths_B.device) < lengths_B[:, None])[:, None, None]
+    places_N = torch.arange(condition.tokens.shape[1], device=condition.lengths.device)
+    return (places_N < condition.lengths[:, None])[:, None, None]

@@ -61,7 +61,7 @@ class VarTransformer(VarNetwork, ScaleTransformer):
                 "transformer 'var' with cross_attention=true reads the tokens of a text, and the condition "
                 "has none; take conditioner=text with tokens=true, or transformer.cross_attention=false"
             )
-        return vector_BC, (modulating, tokens_BNC, mask_of(condition.lengths, tokens_BNC.shape[1]))
+        return vector_BC, (modulating, tokens_BNC, mask_of(condition))
 
     def no_weight_decay(self) -> set[str]:
         """Return the weights, beside the 1-D ones, that the recipe does not decay (timm's hook)."""

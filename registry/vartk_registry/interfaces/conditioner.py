@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -18,19 +18,32 @@ class Condition:
         vector: [B, C], a global condition (a class, a pooled text embedding), for AdaLN and the start.
         tokens: [B, N, C], a sequence for a prefix or for cross-attention; None where there is none.
         lengths: [B], how many of the N tokens each sample uses; None means all.
+        weights: [B, N], how much each token counts: attention to it is multiplied by its weight before the
+            shares are made to sum to 1, and 0 means that it is not there. None means that all of `lengths`
+            count alike; where weights are given, `lengths` says nothing.
     """
 
     vector: torch.Tensor
     tokens: torch.Tensor | None = None
     lengths: torch.Tensor | None = None
+    weights: torch.Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.vector)
 
     def narrow(self, batch: int) -> Condition:
         """Return the conditions of the first `batch` samples."""
-        parts = (self.vector, self.tokens, self.lengths)
-        return Condition(*(None if part is None else part[:batch] for part in parts))  # type: ignore[arg-type]
+        return self.each(lambda part: part[:batch])
+
+    def each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Condition:
+        """Return the condition with a change of each tensor that there is."""
+        changed = (None if part is None else change(part) for part in self.parts)
+        return Condition(*changed)  # type: ignore[arg-type]
+
+    @property
+    def parts(self) -> tuple[torch.Tensor | None, ...]:
+        """The tensors, in the order of the attributes."""
+        return self.vector, self.tokens, self.lengths, self.weights
 
 
 @runtime_checkable

@@ -63,6 +63,9 @@ def _check_condition(condition: Condition, size: int) -> None:
         require_shape("the tokens of a condition", condition.tokens, (size, count, width))
     if condition.lengths is not None:
         require_shape("the lengths of a condition", condition.lengths, (size,))
+    if condition.weights is not None:
+        require(condition.tokens is not None, "weights are of tokens, and the condition has none")
+        require_shape("the weights of a condition", condition.weights, (size, count))
 
 
 def check_transformer(
@@ -94,6 +97,12 @@ def check_transformer(
     with mode(transformer, training=False), torch.no_grad():
         logits = transformer(inputs, condition, schedule, attend)
         require_shape("teacher-forced logits", logits, (batch, schedule.total, *space.logits_shape))
+        if condition.tokens is not None:
+            twice = _twice(condition, condition.tokens)
+            rule = (
+                "tokens twice, with weights that sum to 1, and others of weight 0 must give the same logits"
+            )
+            require_close(rule, transformer(inputs, twice, schedule, attend), logits)
         session = transformer.begin(condition, schedule, cache, attend)
         narrowed = transformer.begin(condition, schedule, cache, attend)
         require(isinstance(session.cache, CacheState), "a session must hold the state of its cache")
@@ -116,6 +125,18 @@ def check_transformer(
         guided = transformer.begin(condition.narrow(2), schedule, cache, attend)
         if isinstance(guided, GuidedSession):
             _check_guided(guided, logits[:1, :first])
+
+
+def _twice(condition: Condition, tokens: torch.Tensor) -> Condition:
+    """Return a condition with its tokens twice, at weights of 1/4 and 3/4, and others between them at 0."""
+    batch, count, _ = tokens.shape
+    weights = condition.weights
+    if weights is None:
+        lengths = torch.full((batch,), count) if condition.lengths is None else condition.lengths
+        weights = (torch.arange(count) < lengths[:, None]).float()
+    twice = torch.cat([tokens, -tokens, tokens], dim=1)
+    weights = torch.cat([weights / 4, 0 * weights, 3 * weights / 4], dim=1)
+    return Condition(condition.vector, twice, weights=weights)
 
 
 class _Grouped:

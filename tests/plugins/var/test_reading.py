@@ -6,6 +6,7 @@ from tiny_transformer import FULL, attend, batch, build, tiny
 from torch import nn
 
 from vartk_plugins.var.reading import CrossAttention, heads_of, mask_of
+from vartk_plugins.var.transformer import VarTransformer
 from vartk_registry import Unsupported
 from vartk_registry.interfaces import CodeSpace, Condition, Schedule
 from vartk_registry.testing import check_transformer
@@ -59,6 +60,31 @@ def test_cached_steps_are_those_of_one_pass(params):
     check_transformer(model, text(batch(SCHEDULE)[1]), schedule=SCHEDULE, **parts)
 
 
+def test_a_transformer_that_ignores_weights_breaks_a_rule():
+    class Ignoring(VarTransformer):
+        def conditioned(self, condition):
+            return super().conditioned(Condition(condition.vector, condition.tokens))
+
+    model = tiny(SCHEDULE, cross_attention=True)
+    model.__class__ = Ignoring
+    parts = {"space": CodeSpace(16), "channels": 4, "cache": FULL, "attend": attend}
+    with pytest.raises(AssertionError, match="tokens twice, with weights"):
+        check_transformer(model, text(batch(SCHEDULE)[1]), schedule=SCHEDULE, **parts)
+
+
+@torch.no_grad()
+def test_attention_is_shared_by_weight():
+    cross = CrossAttention(32, 4)
+    nn.init.zeros_(cross.q.weight)  # all tokens are as relevant
+    nn.init.zeros_(cross.q.bias)
+    words, weights = torch.randn(1, 3, 32), torch.tensor([[0.5, 0.0, 1.5]])
+    mask = mask_of(Condition(words[:, 0], words, weights=weights))
+    shared = cross(torch.randn(1, 2, 32), *heads_of(cross.kv(words), 4), mask)
+    values = cross.kv(words)[..., 32:]
+    expected = cross.proj(0.25 * values[:, :1] + 0.75 * values[:, 2:])
+    torch.testing.assert_close(shared, expected.expand(-1, 2, -1))
+
+
 @torch.no_grad()
 def test_cross_attention_is_that_of_torch():
     torch.manual_seed(0)
@@ -67,7 +93,7 @@ def test_cross_attention_is_that_of_torch():
     theirs.in_proj_bias.copy_(torch.cat((ours.q.bias, ours.kv.bias)))
     theirs.out_proj.load_state_dict(ours.proj.state_dict())
     image, words, lengths = torch.randn(2, 6, 32), torch.randn(2, 5, 32), torch.tensor([5, 3])
-    mask = mask_of(lengths, 5)
+    mask = mask_of(Condition(words.mean(1), words, lengths))
     expected, _ = theirs(image, words, words, key_padding_mask=~mask[:, 0, 0])
     found = ours(image, *heads_of(ours.kv(words), 4), mask)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)

@@ -104,3 +104,8 @@ def test_it_is_evaluated_as_any_model(vartk, eyes, run, images, tmp_path):
 def test_a_configuration_without_a_generator_is_refused(images, tokenizer, tmp_path):
     with pytest.raises(VartkError, match="names no generator"):
         trained(images, tokenizer, tmp_path / "run", generator={"name": "none"})
+
+
+def test_a_generator_does_not_blend(run):
+    with pytest.raises(VartkError, match="is a blend, which only next-scale models such as emoji64 draw"):
+        toolkit.load(run, device="cpu").sample({0: 1, 1: 1})

@@ -6,7 +6,6 @@ import torch.nn.functional as F
 from tiny import tiny_model
 
 from vartk.components import plugins
-from vartk.engine.blend import Blend
 from vartk.engine.zero_shot.upscaling import projected, scales_shown
 from vartk_registry import VartkError
 from vartk_registry.interfaces import Schedule
@@ -127,7 +126,7 @@ def test_between_two_classes_the_ends_are_their_samples(model):
     sampled = model.sample([0, 2], seed=[7, 7], guidance=2.0)
     assert torch.equal(torch.cat(made.codes, 1)[[0, 2]], torch.cat(sampled.codes, 1))
     torch.testing.assert_close(made.images[[0, 2]], sampled.images)
-    batched = model.sample(Blend([0] * 3, [2] * 3, [0, 0.5, 1]), seed=[7] * 3, guidance=2.0, batch=2)
+    batched = model.sample([0, {0: 1, 2: 1}, 2], seed=[7] * 3, guidance=2.0, batch=2)
     assert torch.equal(torch.cat(batched.codes, 1), torch.cat(made.codes, 1))
 
 
@@ -146,7 +145,5 @@ def test_arguments_that_do_not_fit(model, images):
         model.interpolate(0, 1, steps=1)
     with pytest.raises(VartkError, match="one end is an image and the other a label"):
         model.interpolate(images[0], 1)
-    with pytest.raises(VartkError, match="3 shares between 1 and 3 labels"):
-        model.sample(Blend([0], [1] * 3, [0, 0.5, 1]))
     with pytest.raises(VartkError, match="images must be floats"):
         model.vary("photo.png", keep=1)

@@ -1,4 +1,4 @@
-"""vartk interpolate: the images between two pictures or two classes."""
+"""vartk interpolate: the images between two pictures, classes or prompts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..zero_shot.common import add_drawing, draw
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("model", metavar="MODEL", help="a model folder, a run, or a published name")
-    parser.add_argument("start", metavar="A", help="a picture file, or a class")
+    parser.add_argument("start", metavar="A", help="a picture file, a class or a prompt")
     parser.add_argument("end", metavar="B", help="another one of the same sort")
     parser.add_argument(
         "--keep",

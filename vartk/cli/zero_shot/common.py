@@ -103,6 +103,7 @@ def draw(
     """Load the model, run a task with it, and print where its images are."""
     terminal.note(f"loading {arguments.model}")
     from ...config import parse_overrides
+    from ...engine.blend import read_label
     from ...engine.model import Model
     from ...files import refuse_existing
     from ...hub import load_scales
@@ -121,7 +122,7 @@ def draw(
         raise VartkError("this model draws classes, not prompts; give --class, or leave --prompt out")
     labels = prompts + class_labels(arguments.classes, model.classes)
     if arguments.negative is not None:
-        settings = {**settings, "negative": arguments.negative}
+        settings = {**settings, "negative": read_label(arguments.negative)}
     draws = Draws(arguments.model, labels, arguments.count, arguments.seed, settings)
     with bars() as add_bar:
         made = task(model, draws, add_bar)

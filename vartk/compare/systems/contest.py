@@ -8,12 +8,13 @@ from typing import Any
 
 import torch
 
-from vartk_registry import MissingRequirement, VartkError
+from vartk_registry import MissingRequirement
 
 from ...bench.memory import MEANING, Failed, peak_memory
 from ...bench.timing import spread
 from ...components import plugins
 from ...config import plain
+from ...engine.blend import line_of
 from ...engine.build import grid
 from ...engine.classes import require_classes
 from ...engine.data import Images
@@ -22,7 +23,7 @@ from ...evaluation import Seen, data_config, set_distances, vector_kinds
 from ...evaluation.data import UNSAID
 from ...evaluation.real_images import drawn, drawn_conditions, in_batches, see_training
 from ...hub import find_model
-from ...tasks.sample import Bar
+from ...tasks.sample import Bar, conditions
 from ..comparison import versions
 from .system import AnyModel, System, parameters, require_alike, sample_once, timed
 
@@ -89,11 +90,8 @@ class Contest:
             except MissingRequirement as error:
                 self._left_out = str(error)
         if self._left_out:
-            given = list(labels) or list(range(len(model.classes)))
-            if not given:
-                raise VartkError("systems of prompts need prompts; give some, as in --class 'a red apple'")
-            parsed = given if model.takes == "caption" else [int(i) for i in model.parse(given)]
-            self.labels = [parsed[i % len(parsed)] for i in range(count)]
+            given, _ = conditions(model, labels)
+            self.labels = [given[i % len(given)] for i in range(count)]
             return
         self._kinds = vector_kinds(plugins().registry, config.metrics, self._feature)
         dataset = open_datasets(config, note, ["train"])["train"]
@@ -101,8 +99,8 @@ class Contest:
         found = drawn(dataset, references, self.seed)
         batches = in_batches(found, self.batch, self.add_bar("training images", len(found)))
         images = Images(dataset, grid(model.config.image_size))
-        self._real, conditions = see_training(model, images, batches, self._feature, self._kinds)
-        self.labels = drawn_conditions(conditions, count, self.seed)
+        self._real, found = see_training(model, images, batches, self._feature, self._kinds)
+        self.labels = drawn_conditions(found, count, self.seed)
 
     def measure(self) -> dict[str, Any]:
         """Return the numbers of every system, ready for JSON."""
@@ -149,7 +147,7 @@ class Contest:
     def names(self, labels: Sequence[int | str]) -> list[str]:
         """Return what images of labels are called."""
         classes = self.models[0].classes
-        return [classes[label] if isinstance(label, int) else label for label in labels]
+        return [classes[label] if isinstance(label, int) else line_of(label) for label in labels]
 
     def _sample(self) -> tuple[dict[str, list[float]], dict[str, list[Seen]]]:
         """Sample each batch by every system before the next one: seconds an image, and what is seen."""

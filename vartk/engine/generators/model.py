@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from vartk_registry import Plugins, VartkError
+from vartk_registry import Plugins, VartkError, shown
 from vartk_registry.interfaces import Generated, Generator, Tokenizer
 
 from ...config import GeneratorSampling, Layer, ModelConfig, compose, nest, plain
@@ -112,7 +112,7 @@ class GeneratorModel:
 
     def parse(self, labels: Any) -> Any:
         """Return the batch of conditions for labels: one index, name or prompt, or several."""
-        return self.generator.parse(as_labels(labels))
+        return self.generator.parse(_unblended(labels))
 
     def sampling(self, **settings: Any) -> GeneratorSampling:
         """Return the defaults with settings merged in: dotted keys, or the short names of `generator.NAME`.
@@ -163,7 +163,7 @@ class GeneratorModel:
         Raises:
             VartkError: a setting or a label is unknown or out of range.
         """
-        given, sampling = as_labels(labels), self.sampling(**settings)
+        given, sampling = _unblended(labels), self.sampling(**settings)
         self.generator.parse(given)
         seeds = seeds_of(seed, len(given))
         images = []
@@ -178,7 +178,7 @@ class GeneratorModel:
         self, labels: Any, *, seed: int | Sequence[int] = 0, **settings: Any
     ) -> Iterator[GeneratorState]:
         """Return an iterator over one batch's generation, step by step; arguments as for `sample`."""
-        given, sampling = as_labels(labels), self.sampling(**settings)
+        given, sampling = _unblended(labels), self.sampling(**settings)
         self.generator.parse(given)
         return self._stream(given, seeds_of(seed, len(given)), sampling)
 
@@ -197,3 +197,14 @@ class GeneratorModel:
             if generated is None:
                 return
             yield GeneratorState(generated.step, generated.steps, generated)
+
+
+def _unblended(labels: Any) -> list[Any]:
+    """Return labels as a list; `VartkError` where some are blends."""
+    given = as_labels(labels)
+    if blends := [label for label in given if isinstance(label, Mapping)]:
+        raise VartkError(
+            f"{shown(blends[0])} is a blend, which only next-scale models such as emoji64 draw; give one "
+            "class or prompt an image"
+        )
+    return given

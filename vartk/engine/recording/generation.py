@@ -50,7 +50,7 @@ class RecordedGeneration:
         self._tokenizer = tokenizer
         self._transformer = transformer
         with torch.inference_mode(False), torch.no_grad():
-            self._condition, self._null = _clone(condition), _clone(null)
+            self._condition, self._null = condition.each(Tensor.clone), null.each(Tensor.clone)
             self._keys = recipe.random.keys.clone()
             self._given = [state.f_hat.clone() for state in drafted]
             # the recording reads what the recipe's parts hold, such as plans of attention
@@ -101,9 +101,8 @@ class RecordedGeneration:
     ) -> Generator[ScaleState, None, None]:
         count, recipe = len(condition), self._recipe
         for static, given in ((self._condition, condition), (self._null, null)):
-            _fill(static.vector, given.vector)
-            _fill(static.tokens, given.tokens)
-            _fill(static.lengths, given.lengths)
+            for static_part, part in zip(static.parts, given.parts, strict=True):
+                _fill(static_part, part)
         _fill(self._keys, random.keys)
         for latent, state in zip(self._given, drafted, strict=True):
             _fill(latent, state.f_hat)
@@ -144,11 +143,6 @@ class RecordedGeneration:
         else:
             canvas = self._canvases[step - 1].added(self._drawn[step - 1].vectors)
         return canvas, self._steps(step, canvas)
-
-
-def _clone(condition: Condition) -> Condition:
-    tensors = (condition.vector, condition.tokens, condition.lengths)
-    return Condition(*(None if tensor is None else tensor.clone() for tensor in tensors))
 
 
 def _fill(static: Tensor | None, given: Tensor | None) -> None:

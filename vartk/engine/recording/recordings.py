@@ -38,7 +38,7 @@ class Key:
         settings: those of sampling.
         schedule: the grids.
         drafted: the scales that another transformer draws.
-        condition: the shapes of one image's condition.
+        condition: the shapes of one image's condition, and of its null one.
         batch: images.
     """
 
@@ -110,7 +110,8 @@ class Recordings:
         elif not isinstance(recipe.random, PerImageRandom):
             reason = "random=shared draws from a generator"
         else:
-            key = Key(settings, recipe.schedule.grids, len(drafted), _shapes(condition), len(condition))
+            shapes = _shapes(condition), _shapes(null)
+            key = Key(settings, recipe.schedule.grids, len(drafted), shapes, len(condition))
             recording = self._found(key, condition, null, recipe, drafted, run if always else None)
             reason = self._generations.refusal(key)
         if always and reason:
@@ -193,8 +194,7 @@ def _report(reason: str) -> None:
 
 def _shapes(condition: Condition) -> Hashable:
     """Return the shape and the type of each part of one image's condition."""
-    parts = (condition.vector, condition.tokens, condition.lengths)
-    return tuple(None if part is None else (part.shape[1:], part.dtype) for part in parts)
+    return tuple(None if part is None else (part.shape[1:], part.dtype) for part in condition.parts)
 
 
 def recorded_settings(sampling: SamplingConfig, device: torch.device) -> Hashable:

@@ -11,7 +11,7 @@ import torch
 from vartk_registry import VartkError, shown
 
 from ..arguments import as_choice, as_images, as_masks, as_watcher, is_count, seeds_of
-from ..blend import Blend
+from ..blend import between
 from ..build import grid
 from ..samples import Samples
 from ..scale import ScaleState
@@ -193,7 +193,8 @@ class ZeroShot(GivesCells):
         shares = torch.linspace(0, 1, steps)
         seeds = [seed] * steps
         if not isinstance(start, torch.Tensor):
-            return self.sample(Blend([start] * steps, [end] * steps, shares), seed=seeds, **settings)
+            blends = [between(start, end, share) for share in shares.tolist()]
+            return self.sample(blends, seed=seeds, **settings)
         schedule = self._schedule_in(settings)
         keep = len(self.schedule_of(schedule)) if keep is None else keep
         ends = [as_images(image[None], self.device) for image in (start, end)]

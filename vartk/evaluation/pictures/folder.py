@@ -13,6 +13,7 @@ from PIL import Image
 from vartk_registry import VartkError, counted
 from vartk_registry.folders import list_files
 
+from ...engine.blend import line_of
 from ...engine.data import to_tensor
 from ...images import open_image, to_uint8
 
@@ -34,7 +35,8 @@ class Folder:
         names = [name for name in list_files(path).names if Path(name).suffix.lower() in SUFFIXES]
         self.labels: list[int | str] = []
         if (path / _RECORD).is_file():
-            self.labels = json.loads((path / _RECORD).read_text())["labels"]
+            labels = json.loads((path / _RECORD).read_text())["labels"]
+            self.labels = [line_of(label) for label in labels]
             names = [f"{index:06d}.png" for index in range(len(self.labels))]
         elif all("/" in name for name in names):
             self.labels = [name.partition("/")[0] for name in names]

@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional as F
 
 from ...config import plain
+from ...engine.blend import line_of
 from ...engine.model import Model
 from ...engine.samples import Samples
 from ...files import whole_folder
@@ -92,7 +93,7 @@ def propose(
             "out": str(folder),
             "classes": titles,
             "labels": labels,
-            "negative": draws.settings.get("negative"),
+            "negative": line_of(draws.settings.get("negative")),
             "seeds": made.seeds,
             "sampling": plain(made.sampling),
         }

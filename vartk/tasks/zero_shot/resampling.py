@@ -112,6 +112,6 @@ def _end(model: Model, text: str) -> Any:
     path = Path(text)
     if path.is_file():
         return to_tensor(fitted(open_image(path), grid(model.config.image_size)))
-    if path.suffix:
+    if path.suffix and not text.startswith("{"):  # which a blend of prompts does
         open_image(path)  # says that there is none
     return conditions(model, [text])[0][0]

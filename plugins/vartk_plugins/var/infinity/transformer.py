@@ -46,7 +46,7 @@ class InfinityTransformer(InfinityNetwork, ScaleTransformer):
             )
         with torch.autocast(condition.tokens.device.type, enabled=False):
             text_BNT = self.text_norm(condition.tokens)
-        mask_B11N = mask_of(condition.lengths, text_BNT.shape[1])
+        mask_B11N = mask_of(condition)
         vector_BC = self.pooling(text_BNT, mask_B11N).float()
         shared_B16C = self.shared_modulation(F.silu(vector_BC)).unflatten(-1, (1, 6, -1))
         return vector_BC, (shared_B16C, self.text_embed(text_BNT), mask_B11N)

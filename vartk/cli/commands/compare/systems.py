@@ -7,14 +7,14 @@ import argparse
 from vartk_registry import VartkError
 
 from ... import terminal
-from ...arguments import class_labels
-from .words import command
+from .words import command, labels_of
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare, print the tables, and write the report and the picture."""
     if arguments.ways or arguments.cache or arguments.published:
         raise VartkError("--system compares whole models; leave --way, --cache and --published out")
+    labels = labels_of(arguments)
     terminal.note(f"loading {arguments.model} and {len(arguments.systems)} more")
     from ....compare.systems import Contest, parse_systems, protocol, tables, write_systems
     from ....config import parse_overrides
@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     with bars() as add_bar:
         contest = Contest(systems, arguments.seed, add_bar)
         contest.choose(
-            class_labels(arguments.classes, contest.models[0].classes),
+            labels(contest.models[0].classes),
             arguments.count,
             arguments.batch,
             arguments.references,

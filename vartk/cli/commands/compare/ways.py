@@ -3,22 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from dataclasses import fields
-from functools import partial
-
-from vartk_registry import VartkError
 
 from ... import terminal
-from ...arguments import class_labels, prompts_of
-from .words import command
-
-
-def _labels(texts: Sequence[str] | None, prompted: bool, classes: Sequence[str]) -> list[str]:
-    """Return the prompts, or the classes of those of a model, that are drawn."""
-    if prompted and classes:
-        raise VartkError("this model draws classes, not prompts; give --class, or leave --prompt out")
-    return class_labels(texts, classes)
+from .words import command, labels_of
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -27,10 +15,9 @@ def run(arguments: argparse.Namespace) -> int:
     from ....compare import Kept, Options, Plan, notes, protocol, tables, write_comparison
     from ...progress import bars
 
-    prompts = prompts_of(arguments.prompts, arguments.prompts_file)
-    arguments.classes = [*prompts, *(arguments.classes or ())] or None
+    labels = labels_of(arguments)
     options = Options(**{field.name: getattr(arguments, field.name) for field in fields(Options)})
-    plan = Plan(options, partial(_labels, arguments.classes, bool(prompts)))
+    plan = Plan(options, labels)
     kept = Kept(arguments.out, plan.made_by())
     try:
         with bars() as add_bar:
