@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-STEPS, BATCH, RATE, DECAY = 1000, 256, 2e-3, 1e-2
+STEPS, BATCH, RATE, DECAY = 2000, 256, 5e-3, 1e-2
 """Of the fit: steps, texts a step, peak learning rate and weight decay of AdamW."""
 
 
@@ -36,13 +36,18 @@ class Pooled(nn.Module):
         share of the vectors' variance that the layers explain.
         """
         generator = torch.Generator().manual_seed(0)
+        center_C, spread = vectors_MC.mean(0), vectors_MC.std(0).mean() + 1e-6
         with torch.no_grad():
             self.null.copy_(null_C)
-            self.out.bias.copy_(vectors_MC.mean(0))
+            self.out.weight.zero_()
+            self.out.bias.zero_()
             # features of variance 1, whatever the encoder's
             spread_T = mean_MT.std(0) + 1e-6
             self.hidden.weight.div_(spread_T)
             self.hidden.bias.sub_(self.hidden.weight @ mean_MT.mean(0))
+        # vectors of variance 1 from a start at zero: the fit spends no steps on removing its first draws,
+        # which are many times larger than the vectors of classes
+        target_MC = (vectors_MC - center_C) / spread
         layers = [*self.hidden.parameters(), *self.out.parameters()]
         optimizer = torch.optim.AdamW(layers, lr=RATE, weight_decay=DECAY)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=STEPS)
@@ -50,11 +55,13 @@ class Pooled(nn.Module):
             for _ in range(STEPS):
                 rows = torch.randint(len(mean_MT), (BATCH,), generator=generator)
                 optimizer.zero_grad()
-                F.mse_loss(self._vectors(mean_MT[rows]), vectors_MC[rows]).backward()
+                F.mse_loss(self._vectors(mean_MT[rows]), target_MC[rows]).backward()
                 optimizer.step()
                 schedule.step()
         optimizer.zero_grad()
         with torch.no_grad():
+            self.out.weight.mul_(spread)
+            self.out.bias.mul_(spread).add_(center_C)
             wrong = (self._vectors(mean_MT) - vectors_MC).square().sum()
         return 1 - (wrong / (vectors_MC - vectors_MC.mean(0)).square().sum()).item()
 
