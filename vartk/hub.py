@@ -111,13 +111,17 @@ def find_model(name: str | Path, revision: str | None = None) -> Path:
     )
 
 
-def start_of(config: Config, *, resume: bool = False) -> Path | None:
-    """Return the folder of the model that a transformer's training starts from; errors as `find_model`.
+def start_of(config: Config, stage: str = "transformer", *, resume: bool = False) -> Path | None:
+    """Return the folder of the model that a stage's training starts from; errors as `find_model`.
 
     A resumed run has its own weights, and needs this model for adapters (LoRA) alone.
+
+    Args:
+        stage: "tokenizer" or "transformer".
     """
-    train = config.train.transformer
-    needed = train.start_from is not None and (not resume or train.lora.rank > 0)
+    train = getattr(config.train, stage)
+    adapted = stage == "transformer" and train.lora.rank > 0
+    needed = train.start_from is not None and (not resume or adapted)
     return find_model(train.start_from) if needed else None
 
 

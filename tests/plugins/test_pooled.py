@@ -1,6 +1,7 @@
 """The fit of a text's vector to the vectors of classes."""
 
 import torch
+
 from vartk_plugins.text_conditioner.pooled import Pooled
 
 

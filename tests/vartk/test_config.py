@@ -35,8 +35,8 @@ def test_a_key_has_one_value_by_either_spelling():
     )
     assert made.config.train.transformer.start_from == "emoji64"
     assert made.sources["train.transformer.start_from"] == "layer 1"
-    (problem,) = problems({"train": {"tokenizer": {"from": "emoji64"}}})
-    assert "unknown key 'train.tokenizer.from'" in problem
+    (problem,) = problems({"train": {"generator": {"from": "emoji64"}}})
+    assert "unknown key 'train.generator.from'" in problem
 
 
 def test_later_layers_win_key_by_key():

@@ -28,7 +28,7 @@ NO_GENERATOR = "none"
 NO_LOGGER = "none"
 """The "logger" that stands for the run folder's own files alone."""
 
-ALIASES = {"train.transformer.from": "start_from"}
+ALIASES = {"train.tokenizer.from": "start_from", "train.transformer.from": "start_from"}
 """Other spellings of keys, and the last part of the key: `from` is a word of Python, which names no field."""
 
 
@@ -228,6 +228,11 @@ class StageConfig:
 class TokenizerTraining(StageConfig):
     """The first stage: the reconstruction's losses are weighted sums."""
 
+    start_from: str | None = param(
+        None,
+        "a trained tokenizer, or a model with one, by its folder or name, whose weights the training starts "
+        "from; another quantizer keeps its own; null starts from random weights",
+    )
     l1: float = param(0.2, "weight of the mean absolute error", low=0)
     l2: float = param(1.0, "weight of the mean squared error", low=0)
     vq: float = param(1.0, "weight of the quantizer's losses", low=0)

@@ -33,6 +33,7 @@ from .training import (
     TokenizerStage,
     TransformerStage,
     start_from,
+    start_tokenizer,
     train,
 )
 from .weightless import weightless
@@ -66,8 +67,13 @@ def train_tokenizer(
     reporter: Reporter,
     device: str | torch.device,
     resume: bool = False,
+    start: Path | None = None,
 ) -> Path:
-    """Run the first stage in the folder `out`, and return the model folder; errors as `train`."""
+    """Run the first stage in the folder `out`, and return the model folder; errors as `train`.
+
+    Args:
+        start: the folder of the tokenizer that the configuration names to start from (see `start_tokenizer`).
+    """
     if not resume:
         refuse_existing(out)
     config = composed.config
@@ -78,6 +84,8 @@ def train_tokenizer(
         model = new_model(config, plugins(), predictor=False)
         stage = TokenizerStage(config, model, datasets, plugins().registry)
         if not resume:
+            if start is not None:
+                start_tokenizer(model, start, plugins(), reporter.event)
             stage.start_codebook(own)
         return train(stage, composed, out, reporter=reporter, device=own, world=world, resume=resume)
 

@@ -139,7 +139,9 @@ class Trainer:
         if not done.is_file():
             steps = composed.config.train.tokenizer.steps
             resume, start = out.exists(), time.perf_counter()
-            train_tokenizer(composed, out, **self._settings("tokenizer", steps, resume=resume))
+            settings = self._settings("tokenizer", steps, resume=resume)
+            start = start_of(composed.config, "tokenizer", resume=resume)
+            train_tokenizer(composed, out, **settings, start=start)
             if not resume:
                 (out / SECONDS).write_text(json.dumps(time.perf_counter() - start))
             done.touch()

@@ -81,6 +81,7 @@ def train_both(
             reporter=reporter(add_bar("1/2 tokenizer", setting.config.train.tokenizer.steps)),
             device=own,
             resume=first in present,
+            start=start_of(setting.config, "tokenizer", resume=first in present),
         )
         setting = composed(tokenizer_layer(tokenizer, plugins()))
         if tokens not in present:

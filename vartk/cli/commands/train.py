@@ -93,9 +93,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run_tokenizer(arguments: argparse.Namespace) -> int:
     """Train a tokenizer."""
     from ...engine.recipes import train_tokenizer
+    from ...hub import start_of
     from ..progress import TrainingBar, bars
 
     composed = _composed(arguments)
+    start = start_of(composed.config, "tokenizer", resume=arguments.resume)
     with bars() as add_bar:
         model = train_tokenizer(
             composed,
@@ -103,6 +105,7 @@ def run_tokenizer(arguments: argparse.Namespace) -> int:
             reporter=TrainingBar(add_bar("tokenizer", composed.config.train.tokenizer.steps)),
             device=arguments.device,
             resume=arguments.resume,
+            start=start,
         )
     return _done(arguments, model, f"vartk reconstruct {model} IMAGE --out DIR")
 

@@ -6,7 +6,7 @@ from .judge import Judge
 from .loop import train
 from .run import Run
 from .stage import Stage
-from .start import start_from
+from .start import start_from, start_tokenizer
 from .tokenizer import TokenizerStage
 from .transformer import TransformerStage
 
@@ -19,5 +19,6 @@ __all__ = [
     "TokenizerStage",
     "TransformerStage",
     "start_from",
+    "start_tokenizer",
     "train",
 ]

@@ -1,4 +1,4 @@
-"""The start of a transformer's training: the weights of a trained model, and what of them is new."""
+"""The start of a training: the weights of a trained model, and what of them is new."""
 
 from __future__ import annotations
 
@@ -17,7 +17,35 @@ from ..folder import load_model
 from ..model import Model
 from ..tokens import Tokens
 
-KEY = "train.transformer.start_from"
+KEY = "train.{}.start_from"
+SETTINGS = {"tokenizer": "tokenizer and quantizer", "transformer": "transformer, schedule and image_size"}
+"""What decides the shapes of a stage's weights."""
+
+
+def start_tokenizer(model: Model, folder: Path, plugins: Plugins, event: Callable[[str], None]) -> None:
+    """Give a fresh tokenizer the weights of a trained one; another quantizer keeps its own.
+
+    Args:
+        model: a tokenizer alone is enough.
+        folder: of the trained tokenizer, or of a model with one.
+        event: gets a line with what was taken and what is new.
+
+    Raises:
+        VartkError: a weight does not fit, or the trained tokenizer is of another kind.
+    """
+    trained = load_model(folder, plugins)
+    ours, its = model.config, trained.config
+    if ours.tokenizer.name != its.tokenizer.name:
+        raise _refused(
+            "tokenizer",
+            folder,
+            f"its tokenizer is {its.tokenizer.name!r}, and this one is {ours.tokenizer.name!r}; take "
+            f"tokenizer={its.tokenizer.name}",
+        )
+    given = trained.modules()[0].state_dict()
+    if ours.quantizer.name != its.quantizer.name:
+        given = {name: weight for name, weight in given.items() if not name.startswith("quantizer.")}
+    event(f"{_key('tokenizer', folder)}: {_take(model.modules()[0], given, 'tokenizer', folder)}")
 
 
 def start_from(
@@ -39,59 +67,68 @@ def start_from(
         the names of the predictor's weights that were taken or fitted.
 
     Raises:
-        VartkError: the trained model has no transformer or another tokenizer, or a weight does not fit.
+        VartkError: the trained model has no transformer, or a weight does not fit.
     """
     trained = load_model(folder, plugins)
     if trained.predictor is None:
-        raise _refused(folder, "it is a tokenizer alone; give a model with a transformer")
+        raise _refused("transformer", folder, "it is a tokenizer alone; give a model with a transformer")
     assert model.predictor is not None
     if not _same(model.modules()[0], trained.modules()[0]):
-        raise _refused(
-            folder,
-            "its tokenizer is not the one that this training uses, so its transformer knows other codes; "
-            f"give --tokenizer {folder}",
+        event(
+            f"{_key('transformer', folder)}: its tokenizer is not the one that this training uses; if "
+            f"neither was fine-tuned from the other, its transformer knows other codes: give "
+            f"--tokenizer {folder}"
         )
     ours, its = model.config.transformer.name, trained.config.transformer.name
     if ours != its:
         raise _refused(
-            folder, f"its transformer is {its!r}, and this one is {ours!r}; take transformer={its}"
+            "transformer",
+            folder,
+            f"its transformer is {its!r}, and this one is {ours!r}; take transformer={its}",
         )
     drawn = {name: weight.clone() for name, weight in model.predictor.conditioner.state_dict().items()}
-    event(f"{KEY}={folder}: transformer: {_take(model, trained, folder)}")
-    event(f"{KEY}={folder}: conditioner: {_take_conditioner(model, trained, tokens)}")
+    event(f"{_key('transformer', folder)}: transformer: {_take_transformer(model, trained, folder)}")
+    event(f"{_key('transformer', folder)}: conditioner: {_take_conditioner(model, trained, tokens)}")
     given = trained.predictor.transformer.state_dict()  # type: ignore[attr-defined]
     conditioner = model.predictor.conditioner.state_dict()
     changed = [name for name, weight in conditioner.items() if not torch.equal(weight, drawn[name])]
     return [*(f"transformer.{name}" for name in given), *(f"conditioner.{name}" for name in changed)]
 
 
-def _take(model: Model, trained: Model, folder: Path) -> str:
+def _take_transformer(model: Model, trained: Model, folder: Path) -> str:
     """Copy the transformer's weights, and say which were taken, which are new, and what was resized."""
     assert model.predictor is not None
     assert trained.predictor is not None
     transformer: Any = model.predictor.transformer
-    own = transformer.state_dict()
     given = trained.predictor.transformer.state_dict()  # type: ignore[attr-defined]
     resized = ""
     if model.schedule != trained.schedule and hasattr(transformer, "moved_from"):
         given = transformer.moved_from(trained.schedule, given)
-        resized = f"; places moved from the scales {trained.schedule} to {model.schedule}"
-    problems = [f"has {name}, which the new transformer does not" for name in given if name not in own]
+        resized = f"places moved from the scales {trained.schedule} to {model.schedule}"
+    taken, *new = _take(transformer, given, "transformer", folder).split("; ")
+    return "; ".join([taken, *filter(None, [resized]), *new])
+
+
+def _take(module: nn.Module, given: Mapping[str, torch.Tensor], stage: str, folder: Path) -> str:
+    """Copy weights to a module, and say how many, and which of its weights are new."""
+    own = module.state_dict()
+    problems = [f"has {name}, which the new {stage} does not" for name in given if name not in own]
     problems += [
-        f"has {name} as {list(given[name].shape)}, the new transformer as {list(own[name].shape)}"
+        f"has {name} as {list(given[name].shape)}, the new {stage} as {list(own[name].shape)}"
         for name in own
         if name in given and own[name].shape != given[name].shape
     ]
     if problems:
         more = f" and {len(problems) - 5} more" if len(problems) > 5 else ""
         raise _refused(
+            stage,
             folder,
-            f"its transformer does not fit: it {'; it '.join(problems[:5])}{more}; take the settings of its "
-            "model.yaml for transformer, schedule and image_size",
+            f"its {stage} does not fit: it {'; it '.join(problems[:5])}{more}; take the settings of its "
+            f"model.yaml for {SETTINGS[stage]}",
         )
-    transformer.load_state_dict(given, strict=False)
+    module.load_state_dict(given, strict=False)
     new = [name for name in own if name not in given]
-    taken = f"{len(given)} of {len(own)} weights taken{resized}"
+    taken = f"{len(given)} of {len(own)} weights taken"
     return f"{taken}; new: {_patterns(new)}" if new else taken
 
 
@@ -152,5 +189,9 @@ def _patterns(names: Iterable[str]) -> str:
     )
 
 
-def _refused(folder: Path, reason: str) -> VartkError:
-    return VartkError(f"{KEY}={folder}: {reason}")
+def _key(stage: str, folder: Path) -> str:
+    return f"{KEY.format(stage)}={folder}"
+
+
+def _refused(stage: str, folder: Path, reason: str) -> VartkError:
+    return VartkError(f"{_key(stage, folder)}: {reason}")
