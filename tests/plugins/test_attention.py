@@ -196,6 +196,37 @@ def test_matmul_equals_eager_in_bfloat16(registry, mask):
         assert (actual - wanted).abs().max().item() <= allowed
 
 
+class Largest(TorchFunctionMode):
+    """Remembers the most numbers that a product or a softmax returned."""
+
+    numbers = 0
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **kwargs or {})
+        if getattr(func, "__name__", "") in ("matmul", "__matmul__", "softmax"):
+            self.numbers = max(self.numbers, out.numel())
+        return out
+
+
+LARGE = {
+    "a large scale": MaskSpec.full(1024, 1400),
+    "neighbourhoods": MaskSpec.scale_causal(Schedule.of([1, 2, 4, 8, 16, 32]), context=1, neighbourhood=3),
+}
+
+
+@pytest.mark.parametrize("mask", (MASKS | LARGE).values(), ids=MASKS | LARGE)
+def test_matmul_without_gradients_never_holds_all_scores_of_a_large_scale(registry, mask, one_thread):
+    torch.manual_seed(0)
+    q, k, v = (torch.randn(2, n, 2, 4).bfloat16() for n in (mask.q_len, mask.kv_len, mask.kv_len))
+    made, expected = (registry.build("attention", name, {}) for name in ("matmul", "eager"))
+    with torch.no_grad(), Largest() as largest:
+        out = attention(made, q, k, v, mask=mask, scale=0.5)
+    wanted = attention(expected, q, k, v, mask=mask, scale=0.5)
+    assert out.shape == wanted.shape
+    assert (out - wanted).abs().max().item() <= TOLERANCES["bfloat16"] * wanted.abs().max().item()
+    assert 0 < largest.numbers <= 2**20
+
+
 def test_matmul_refuses_what_others_do_better(registry):
     request = AttentionRequest(MASKS["full"], heads=2, head_dim=4, dtype="float32", device="cuda")
     assert registry.build("attention", "matmul", {}).unsupported(request) == [

@@ -1,7 +1,7 @@
 """Attention as batched matrix products in bfloat16, for CPUs that have them.
 
 torch's fused attention is no faster in bfloat16 than in float32 on a CPU, and matrix products are twice as
-fast. Scores and weights are rounded to bfloat16 on the way; the weights stay in memory for the backward pass.
+fast. Scores and weights are rounded to bfloat16 on the way. Weights stay in memory for a backward pass only.
 
 Legend: B batch, S and T query and key tokens, H heads, D head dim.
 """
@@ -19,6 +19,9 @@ from vartk_registry.masks import Span
 from vartk_registry.precision import cpu_multiplies
 
 from .spans import seen
+
+_PIECE = 1 << 20
+"""Scores of a piece for each thread: 2 MiB, which a core's cache holds."""
 
 Calls = list[tuple[slice, tuple[Span, ...], Tensor | None]]
 """Queries, the intervals of the keys that they get, and which of those each query does not see [S, T]."""
@@ -60,12 +63,42 @@ class MatmulAttention:
         """Compute attention; q [B, S, H, D], k and v [B, T, H, D], as q."""
         # products take [B, H, tokens, D]; contiguous ones are read once for all segments
         q_BHSD, k_BHTD, v_BHTD = (x.transpose(1, 2).contiguous() for x in (q * scale, k, v))
-        outs = []
+        whole = torch.is_grad_enabled() or torch.compiler.is_compiling()  # a compiler unrolls the pieces
+        product = _whole if whole else _in_pieces
         with torch.autocast(q.device.type, enabled=False):  # which would have the softmax in fp32
-            for rows, spans, hidden_ST in plan:
-                scores_BHST = q_BHSD[:, :, rows] @ seen(k_BHTD, spans, 2).transpose(2, 3)
-                if hidden_ST is not None:
-                    scores_BHST = scores_BHST.masked_fill(hidden_ST, -torch.inf)
-                weights_BHST = F.dropout(scores_BHST.softmax(dim=-1), dropout)
-                outs.append(weights_BHST @ seen(v_BHTD, spans, 2))
+            outs = [
+                product(
+                    q_BHSD[:, :, rows], seen(k_BHTD, spans, 2), seen(v_BHTD, spans, 2), hidden_ST, dropout
+                )
+                for rows, spans, hidden_ST in plan
+            ]
         return torch.cat(outs, dim=2).transpose(1, 2)
+
+
+def _whole(q_xSD: Tensor, k_xTD: Tensor, v_xTD: Tensor, hidden_ST: Tensor | None, dropout: float) -> Tensor:
+    """Return the attention of queries to all keys, `x` being any dimensions of a batch."""
+    scores_xST = q_xSD @ k_xTD.transpose(-2, -1)
+    if hidden_ST is not None:
+        scores_xST = scores_xST.masked_fill(hidden_ST, -torch.inf)
+    return F.dropout(scores_xST.softmax(dim=-1), dropout) @ v_xTD
+
+
+def _in_pieces(
+    q_BHSD: Tensor, k_BHTD: Tensor, v_BHTD: Tensor, hidden_ST: Tensor | None, dropout: float
+) -> Tensor:
+    """Return the same, for so few heads and queries at a time that their scores stay in the caches.
+
+    The scores of one scale at 1024 pixels would take gigabytes, and most of the time would be spent on moving
+    them. A backward pass needs all of them, and would add up gradients of the keys piece by piece.
+    """
+    queries, keys, piece = q_BHSD.shape[2], k_BHTD.shape[2], _PIECE * torch.get_num_threads()
+    rows = min(queries, max(1, piece // keys))
+    heads = max(1, piece // (rows * keys))
+    out_BHSD = q_BHSD.new_empty(q_BHSD.shape)
+    split = (x.flatten(0, 1).split(heads) for x in (q_BHSD, k_BHTD, v_BHTD, out_BHSD))
+    for q_NSD, k_NTD, v_NTD, out_NSD in zip(*split, strict=True):
+        for start in range(0, queries, rows):
+            at = slice(start, start + rows)
+            hidden = None if hidden_ST is None else hidden_ST[at]
+            out_NSD[:, at] = _whole(q_NSD[:, at], k_NTD, v_NTD, hidden, dropout)
+    return out_BHSD
