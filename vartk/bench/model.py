@@ -44,8 +44,11 @@ def class_names(config: Config) -> list[str]:
     return config.classes
 
 
-def read_model(name: str, overrides: Sequence[str]) -> Model:
+def read_model(name: str, overrides: Sequence[str], *, predictor: bool = True) -> Model:
     """Return a model with its own weights where it is a folder, else with random ones.
+
+    Args:
+        predictor: whether the transformer is needed; without it a tokenizer's folder will do.
 
     Raises:
         VartkError: there is no such model or preset, or it has no transformer.
@@ -53,9 +56,9 @@ def read_model(name: str, overrides: Sequence[str]) -> Model:
     config = model_config(name, overrides)
     folder = local_model(name)
     torch.manual_seed(0)
-    model = new_model(config, plugins())
+    model = new_model(config, plugins(), predictor=predictor)
     files = (TOKENIZER, TRANSFORMER)
-    for module, file in zip(model.modules(), files, strict=True):
+    for module, file in zip(model.modules(), files, strict=predictor):
         if folder is None:
             if file == TRANSFORMER:
                 draw_weights(module)

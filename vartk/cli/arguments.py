@@ -90,14 +90,14 @@ def add_negative(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_size(parser: argparse.ArgumentParser) -> None:
-    """Add --size."""
+def add_size(parser: argparse.ArgumentParser, key: str = "size=[H,W]") -> None:
+    """Add --size, which is the same as a key."""
     parser.add_argument(
         "--size",
         type=_size,
         metavar="WxH",
         help="width x height of the images in pixels, or the side of a square; the model's own by default. "
-        "size=[H,W] is the same",
+        f"{key} is the same",
     )
 
 

@@ -9,7 +9,6 @@ from itertools import pairwise, product
 from typing import Any
 
 import torch
-from torch import nn
 
 from vartk_registry import VartkError
 
@@ -18,6 +17,7 @@ from ...engine.model import Model
 from ...hub import local_model
 from ..memory import MEANING, Failed, peak_memory
 from ..model import read_model
+from ..psnr import psnr
 from ..scales import scale_sums
 from ..timing import Progress, finish, in_turns, spread
 from .draws import Listening
@@ -181,7 +181,7 @@ def _bench_batch(
     agreement, draws = {}, {}
     for way, runner in runners.items():
         alike, images = runner.beside(codes)
-        agreement[way] = alike, _psnr(images, expected)
+        agreement[way] = alike, psnr(images, expected)
         runner.draw()  # to warm up
         (seconds,) = in_turns({"": runner.draw}, repeats, device, lambda name: None).values()
         draws[way] = spread(seconds).median / way.batch
@@ -203,7 +203,7 @@ def _bench_batch(
             continue
         runner, seconds = runners[way], _seconds(runners[way])
         each = [spread(stage).median / way.batch for stage in zip(*runner.stages, strict=True)]
-        alike, psnr = agreement[way]
+        alike, decibel = agreement[way]
         rows.append(
             {
                 **row,
@@ -215,7 +215,7 @@ def _bench_batch(
                 "scale_seconds": scale_sums(each[:-1], model.schedule),
                 "peak_memory_bytes": memory[way],
                 "codes_alike": alike,
-                "psnr": psnr,
+                "psnr": decibel,
             }
         )
     return rows
@@ -223,12 +223,6 @@ def _bench_batch(
 
 def _seconds(runner: Runner) -> Any:
     return spread([sum(stages) / runner.way.batch for stages in runner.stages])
-
-
-def _psnr(images: torch.Tensor, expected: torch.Tensor) -> float | None:
-    """Return the PSNR in dB of images in [0, 1]; None where they are equal."""
-    error = nn.functional.mse_loss(images.double(), expected.double()).item()
-    return None if error == 0 else -10 * torch.tensor(error).log10().item()
 
 
 def sample_twice(name: str, overrides: Sequence[str], way: Way, device: str) -> None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import argparse
 
 from ...arguments import examples
-from . import attention, flops, sample, train
+from . import attention, decode, flops, sample, train
 
-BENCHMARKS = (train, sample, attention, flops)
+BENCHMARKS = (train, sample, decode, attention, flops)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

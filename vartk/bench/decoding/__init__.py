@@ -1,0 +1,1 @@
+"""`vartk bench decode`: decoding, whole and in tiles. `measure` times it, `report` shows the result."""
