@@ -18,14 +18,14 @@ from vartk.engine.training import TokenizerStage, TransformerStage
 
 
 def tokenizer_stage(
-    images: Path, layout: torch.memory_format | None = None, **settings: Any
+    images: Path, layout: torch.memory_format | None = None, scale_dropout: float = 0, **settings: Any
 ) -> TokenizerStage:
     """Return the first stage on a folder of images; settings are keys of `train.tokenizer`."""
     keys = {f"train.tokenizer.{key}": value for key, value in settings.items()}
     config = tiny_config(images, **keys)
-    return TokenizerStage(
-        config, tiny_model(predictor=False), open_datasets(config, print), plugins().registry, layout
-    )
+    dropping = {"scale_dropout": scale_dropout, "scale_keep": 1}
+    model = tiny_model(predictor=False, tokenizer=config.tokenizer.params | {"name": "var_vqvae"} | dropping)
+    return TokenizerStage(config, model, open_datasets(config, print), plugins().registry, layout)
 
 
 def transformer_stage(images: Path, **settings: Any) -> TransformerStage:

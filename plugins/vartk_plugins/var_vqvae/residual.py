@@ -266,8 +266,8 @@ class ResidualTokenizer(nn.Module, ABC):
                 scale = self.quantizer(tokens(rest[rows], grid))
                 h_BCHW = self._spread(scale.vectors, step, schedule)
                 if isinstance(rows, torch.Tensor):
-                    scale = replace(scale, codes=refilled(scale.codes, rows))
-                    h_BCHW = refilled(h_BCHW, rows)
+                    scale = replace(scale, codes=refilled(scale.codes, rows, len(features)))
+                    h_BCHW = refilled(h_BCHW, rows, len(features))
                 scales.append(scale)
                 f_hat = f_hat + h_BCHW
                 rest = rest - h_BCHW.detach()

@@ -24,18 +24,23 @@ def build(quantizer="vq", quantizer_params=None, **params):
     ).train()
 
 
-def depths(kept):
-    return sum(mask.long() for mask in kept).tolist()
+def masks_of(kept, images):
+    """Return which images keep which scale, [steps, images]."""
+    return torch.stack([torch.zeros(images, dtype=torch.bool).index_fill(0, rows, True) for rows in kept])
+
+
+def depths(kept, images):
+    return masks_of(kept, images).sum(0).tolist()
 
 
 def test_the_draw_is_the_share_and_uniform():
     torch.manual_seed(0)
     kept = draw_kept(30_000, 10, share=0.1, keep=3, device=CPU)
-    numbers = torch.stack(kept).sum(0).bincount(minlength=11)
+    masks = masks_of(kept, 30_000)
+    numbers = masks.sum(0).bincount(minlength=11)
     assert numbers[:3].tolist() == [0, 0, 0]
     assert numbers[10] / 30_000 == pytest.approx(0.9, abs=0.01)
     assert (numbers[3:10] / 30_000).tolist() == pytest.approx([0.1 / 7] * 7, abs=0.003)
-    masks = torch.stack(kept)
     assert (masks[:-1] | ~masks[1:]).all()  # what is lost is the finest
 
 
@@ -44,7 +49,7 @@ def test_images_that_lose_their_finest_scales_by_hand():
     tokenizer = build(scale_dropout=0.7, scale_keep=1)
     images = torch.cat((smooth_images(), -smooth_images()))
     torch.manual_seed(8)
-    number = depths(draw_kept(8, 3, share=0.7, keep=1, device=CPU))
+    number = depths(draw_kept(8, 3, share=0.7, keep=1, device=CPU), 8)
     assert set(number) == {1, 2, 3}
     torch.manual_seed(8)
     output = tokenizer(images, SCHEDULE)
@@ -126,7 +131,7 @@ def test_a_share_of_images_that_are_all_kept_changes_nothing():
 
 def test_refilled():
     part = torch.tensor([[1, 2], [3, 4]])
-    assert refilled(part, torch.tensor([True, False, True])).tolist() == [[1, 2], [0, 0], [3, 4]]
+    assert refilled(part, torch.tensor([2, 0]), 3).tolist() == [[3, 4], [0, 0], [1, 2]]
 
 
 def test_too_few_scales():

@@ -69,6 +69,7 @@ STAGES = {
     "transformer in parts": (transformer_stage, {"accumulate": 2, "precision": "bf16"}),
     "transformer, fp16": (transformer_stage, {"precision": "fp16"}),
     "tokenizer": (tokenizer_stage, {"ema": 0.9}),
+    "tokenizer that loses scales": (tokenizer_stage, {"scale_dropout": 0.5}),
     "tokenizer with an opponent": (
         tokenizer_stage,
         {"adversarial": {"name": "patch", "layers": 1, "width": 4}, "adversarial_start": 0.0},
