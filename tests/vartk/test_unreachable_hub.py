@@ -40,7 +40,7 @@ def test_a_message_comes_soon_and_says_what_to_do(kind, name, advice, request, t
         "NO_PROXY": "127.0.0.1",
     }
     command = [*SAMPLE, name, "--out", str(tmp_path / "out")]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=20)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     _, message = done.stderr.splitlines()
     assert f"{endpoint} cannot be reached" in message
