@@ -36,8 +36,8 @@ class Axes:
             across, up = self.place(x, y)
             yield _grid_line(across, across, self.top, self.bottom)
             yield _grid_line(self.left, self.right, up, up)
-            yield text(across, self.bottom + 17, f"{x:.3g}", "middle")
-            yield text(self.left - 6, up + 4, f"{y:.3g}", "end")
+            yield text(across, self.bottom + 17, short(x), "middle")
+            yield text(self.left - 6, up + 4, short(y), "end")
         yield text((self.left + self.right) / 2, self.bottom + 38, x_label, "middle")
         yield text(self.left, self.top - 16, title, size=13)
 
@@ -48,6 +48,11 @@ class Axes:
         yield f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
         for x, y in places:
             yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>'
+
+
+def short(value: float) -> str:
+    """Return a number with three digits, or whole."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def _grid_line(x1: float, x2: float, y1: float, y2: float) -> str:

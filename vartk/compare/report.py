@@ -9,6 +9,7 @@ from typing import Any
 
 from vartk_registry import counted
 
+from ..bench.chart import short
 from ..config import leaves
 from ..engine.blend import line_of
 from ..environment import environment
@@ -168,7 +169,7 @@ def _speed(way: Mapping[str, Any], first: Mapping[str, Any]) -> dict[str, str]:
         speedup = first["processor_seconds"]["transformer"] / worked["transformer"]
         cells["processor, transformer"] = f"{worked['transformer']:.3g} ({speedup:.2f} x)"
     return cells | {
-        "KV / image": f"{way['cache_bytes_per_image'] / 2**20:.3g} MiB",
+        "KV / image": f"{short(way['cache_bytes_per_image'] / 2**20)} MiB",
         "peak memory": NONE if memory is None else f"{memory / 2**30:.2f} GiB",
     }
 
