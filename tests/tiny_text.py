@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import encoders
+from PIL import Image
 from tiny import tiny_model
 
 from vartk.engine.model import Model
 
+CAPTIONS = ("a red apple", "the green pear", "a pear", "a red apple and a pear")
 PROMPTS = ("a red apple", "the green pear in flat style", "a pear")
 
 
@@ -24,3 +27,15 @@ def text_model(folder: Path, **overrides: Any) -> Model:
         "classes": [],
     }
     return tiny_model(**(parts | overrides))
+
+
+def captioned_photos(folder: Path, validation: int = 1) -> Path:
+    """Write four training images with a label and two captions, but the last, and some to validate with."""
+    rows = []
+    for index, caption in enumerate([*CAPTIONS, *["a red pear"] * validation]):
+        Image.new("RGB", (16, 16), (50 * index, 0, 99)).save(folder / f"{index}.png")
+        captions = [caption, "the apple of " + caption] if index != 3 else [caption]
+        row = {"label": "dark" if index % 2 else "light", "captions": captions}
+        rows.append({"file_name": f"{index}.png", "split": "train" if index < 4 else "validation", **row})
+    (folder / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return folder

@@ -6,10 +6,9 @@ from collections import Counter
 import encoders
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import load_file
 from tiny import Quiet, tiny_composed, tiny_model
-from tiny_text import text_model
+from tiny_text import CAPTIONS, captioned_photos, text_model
 
 import vartk
 from vartk.components import plugins
@@ -23,21 +22,12 @@ from vartk_registry import VartkError
 pytest.importorskip("transformers")
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-CAPTIONS = ["a red apple", "the green pear", "a pear", "a red apple and a pear"]
 TEXT = {"transformer": {"name": "var", "depth": 2, "width": 32, "heads": 2, "cross_attention": True}}
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
-    """Four training images with a label and two captions, but the last, and one to validate with."""
-    folder, rows = tmp_path_factory.mktemp("photos"), []
-    for index, caption in enumerate([*CAPTIONS, "a red pear"]):
-        Image.new("RGB", (16, 16), (50 * index, 0, 99)).save(folder / f"{index}.png")
-        captions = [caption, "the apple of " + caption] if index != 3 else [caption]
-        row = {"label": "dark" if index % 2 else "light", "captions": captions}
-        rows.append({"file_name": f"{index}.png", "split": "train" if index < 4 else "validation", **row})
-    (folder / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    return folder
+    return captioned_photos(tmp_path_factory.mktemp("photos"))
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import gradio as gr
 
 from ..engine.blend import line_of, read_label
 from ..engine.model import Model
+from ..tasks.sample import negative_label
 from .models import Models, told
 
 NO_CLASS = "(none)"
@@ -20,13 +21,14 @@ class Subject:
     """What an image is to show.
 
     Attributes:
-        label: a class, a prompt or a blend; None where the model takes neither, or no class was chosen.
+        label: a class, a prompt, a blend, or a pair; None where the model takes neither, or no class was
+            chosen.
         negative: what guidance leads away from, or None.
         words: the arguments of `vartk sample` for it.
     """
 
     label: Any
-    negative: str | None = None
+    negative: Any = None
     words: tuple[str, ...] = ()
 
     @property
@@ -88,20 +90,25 @@ class SubjectBoxes:
     def _taken(self, names: list[str]) -> tuple[list[str], bool]:
         """Return the classes of models, each once, and whether some of them take prompts."""
         models = [self._models.get(name) for name in names]
-        classes = [label for model in models if model.takes == "label" for label in model.classes]
+        classes = [label for model in models if model.takes != "caption" for label in model.classes]
         known = list(dict.fromkeys(classes))
-        return [NO_CLASS, *known] if known and self._optional else known, any(map(_takes_prompts, models))
+        optional = self._optional or any(model.takes == "both" for model in models)
+        return [NO_CLASS, *known] if known and optional else known, any(map(_takes_prompts, models))
 
 
 def subject_of(model: Model, label: str | None, prompt: str, negative: str) -> Subject:
     """Return what the boxes say to a model."""
-    if _takes_prompts(model):
-        words = ("--prompt", prompt, *(("--negative-prompt", negative) if negative.strip() else ()))
-        return Subject(read_label(prompt), read_label(negative) if negative.strip() else None, words)
-    if label in (None, NO_CLASS):
-        return Subject(None)
-    return Subject(label, words=("--class", label))
+    named = None if label in (None, NO_CLASS) else label
+    of_class = ("--class", named) if named else ()
+    if not _takes_prompts(model):
+        return Subject(named, words=of_class)
+    words = ("--prompt", prompt, *(("--negative-prompt", negative) if negative.strip() else ()))
+    against = negative_label(model, negative) if negative.strip() else None
+    wanted = read_label(prompt)
+    if model.takes == "both":
+        return Subject((named, wanted), against, (*of_class, *words))
+    return Subject(wanted, against, words)
 
 
 def _takes_prompts(model: Model) -> bool:
-    return model.takes == "caption"
+    return model.takes != "label"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 from vartk_registry import UnknownName, VartkError
 
@@ -139,6 +140,22 @@ def class_labels(texts: Sequence[str] | None, classes: Sequence[str]) -> list[st
             raise VartkError(f"--class {text!r} names no class; give indices or names, as in --class 0,1")
         found += labels
     return found
+
+
+def labels_for(model: Any, texts: Sequence[str] | None, prompts: Sequence[str]) -> list[Any]:
+    """Return what --class and the prompts ask of a model: classes, prompts, or pairs of both in turn.
+
+    Raises:
+        VartkError: there are prompts, and the model draws classes; errors of `class_labels`.
+    """
+    classes = class_labels(texts, model.classes)
+    if model.takes != "both":
+        if prompts and model.takes != "caption":
+            raise VartkError("this model draws classes, not prompts; give --class, or leave --prompt out")
+        return [*prompts, *classes]
+    count = max(len(classes), len(prompts))
+    ends = [[own[i % len(own)] if own else None for i in range(count)] for own in (classes, prompts)]
+    return list(zip(*ends, strict=True))
 
 
 def chosen(what: str, text: str | None, known: Collection[str]) -> list[str]:

@@ -53,6 +53,7 @@ class Options:
         cache, ways: see `parse_ways`.
         data: the configuration that names the dataset; None for the model's own.
         classes: as they are named; None for all, or those of the training images.
+        prompts: as they are typed.
         count: images a way; batch: images at once, None for the model's default.
         references: training images that are looked at, at most.
         seed: of the first image, counting up from it, and of the draws of images.
@@ -65,6 +66,7 @@ class Options:
     ways: Sequence[str]
     data: str | None
     classes: Sequence[str] | None
+    prompts: Sequence[str]
     count: int
     batch: int | None
     references: int
@@ -77,13 +79,13 @@ class Plan:
 
     Args:
         options: what was asked for.
-        labels_of: returns the classes that were asked for, of the model's; none for all.
+        labels_of: returns what images are asked of a model, as for `conditions`; none for all classes.
 
     Raises:
         VartkError: the model, a way, a setting, a class or a metric is unknown, or cannot be used here.
     """
 
-    def __init__(self, options: Options, labels_of: Callable[[Sequence[str]], list[str]]) -> None:
+    def __init__(self, options: Options, labels_of: Callable[[Any], list[Any]]) -> None:
         random = not options.published and is_configuration(options.model)
         of_model, of_sampling = split_words(options.overrides) if random else ([], options.overrides)
         settings = dict(parse_overrides(of_sampling).values)
@@ -98,7 +100,7 @@ class Plan:
         self.options = options
         self.source = Source(options.model, options.device, tuple(of_model) if random else None)
         self.model = self.source.open()
-        self.labels = labels_of(self.model.classes)
+        self.labels = labels_of(self.model)
         conditions(self.model, self.labels)
         shared = Layer("command line", settings)
         self.ways = parse_ways(self.model, shared, options.cache, options.ways, self.source.open_refiner)
@@ -119,6 +121,7 @@ class Plan:
             "count": options.count,
             "seed": options.seed,
             "class": options.classes,
+            "prompt": options.prompts,
             "device": options.device,
             "threads": torch.get_num_threads(),
             "versions": versions(),

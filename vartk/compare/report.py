@@ -11,7 +11,7 @@ from vartk_registry import counted
 
 from ..bench.chart import short
 from ..config import leaves
-from ..engine.blend import line_of
+from ..engine.blend import title_of
 from ..environment import environment
 from ..evaluation.report import set_name
 from ..files import file_name, whole_file
@@ -34,7 +34,7 @@ def write_comparison(comparison: Comparison, result: Mapping[str, Any], out: Pat
     rows = shown_rows(result["labels"])
     images = {way.name: comparison.shown(way, rows) for way in comparison.ways}
     labels, classes = [result["labels"][row] for row in rows], comparison.model.classes
-    names = [classes[label] if isinstance(label, int) else line_of(label) for label in labels]
+    names = [title_of(label, classes) for label in labels]
     for name, own in images.items():
         save_image(strip(own), out / "strips" / f"{file_name(name)}.png")
     save_image(strips(images, names), out / "strips.png")

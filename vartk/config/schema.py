@@ -11,7 +11,7 @@ AUTO = "auto"
 """What leaves a choice to vartk: for attention, the first backend that can serve each request."""
 
 CHAIN = "chain"
-"""The "cache" that stands for several strategies, its `parts`."""
+"""The "cache" or "conditioner" that stands for several, its `parts`."""
 
 OWN = "model"
 """The "schedule" of sampling that stands for the one which the model was made with."""
@@ -142,7 +142,7 @@ class ModelConfig:
     classes: list[str] = param(
         [], "class names in the order of their indices; if empty, training takes those of the dataset"
     )
-    conditioner: Slot = slot("conditioner", "class")
+    conditioner: Slot = slot("conditioner", "class", chained=True)
     transformer: Slot = slot("transformer", "var")
     generator: Slot = slot("generator", NO_GENERATOR, also=(NO_GENERATOR,))
     sampling: SamplingConfig = field(default_factory=SamplingConfig)

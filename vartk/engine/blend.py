@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from numbers import Real
 from typing import Any
 
@@ -110,15 +111,26 @@ def read_label(text: str) -> str | dict[str, float]:
 
 
 def line_of(label: Any) -> Any:
-    """Return a label as a record and a table hold it: a blend as one line of YAML, which is read back."""
+    """Return a label as a table holds it: a blend as a line of YAML for `read_label`, a pair as one text."""
+    if isinstance(label, (tuple, list)):
+        return ", ".join(str(line_of(end)) for end in label if end is not None)
     if not isinstance(label, Mapping):
         return label
     line = yaml.safe_dump(dict(label), default_flow_style=True, sort_keys=False, width=math.inf)
     return line.strip()
 
 
+def title_of(label: Any, classes: Sequence[str]) -> str:
+    """Return what an image of a label is called, classes by their names."""
+    ends = label if isinstance(label, (tuple, list)) else [label]
+    return str(line_of([classes[end] if isinstance(end, int) else end for end in ends]))
+
+
 def _parts(label: Any) -> list[tuple[Any, float]]:
     """Return the parts of a label with their weights, which sum to 1."""
+    if isinstance(label, (tuple, list)) and any(isinstance(end, Mapping) for end in label):
+        chosen = [list(zip(*parts, strict=True)) for parts in product(*map(_parts, label))]
+        return [(ends, math.prod(weights)) for ends, weights in chosen]
     if not isinstance(label, Mapping):
         return [(label, 1.0)]
     if not label:

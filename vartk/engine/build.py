@@ -13,6 +13,7 @@ from vartk_registry import Registry, VartkError
 from vartk_registry.interfaces import Attend, Grid, LimitedSchedules, Schedule, Tokenizer, Transformer
 
 from ..config import ModelConfig, Slot
+from .joint import build_conditioner
 
 
 def grid(image_size: Any, key: str = "image_size") -> Grid:
@@ -139,8 +140,7 @@ def build_predictor(
 ) -> Predictor:
     """Build the transformer and the conditioner, weights not loaded."""
     transformer = build_transformer(config, tokenizer, schedule, registry)
-    slot = config.conditioner
-    conditioner = registry.build(
-        "conditioner", slot.name, slot.params, width=transformer.width, classes=config.classes
+    conditioner = build_conditioner(
+        config.conditioner, registry, width=transformer.width, classes=config.classes
     )
     return Predictor(transformer, conditioner)

@@ -13,7 +13,7 @@ def require_classes(model: Model | GeneratorModel, dataset: ImageDataset) -> Non
     """Raise `VartkError` where the labels of a dataset are not the classes of a model."""
     named = model.config.classes
     advice = "name the data that it was trained on, with --data CONFIG or dataset=NAME"
-    if model.takes != "label":
+    if model.takes == "caption":
         return
     if named and dataset.classes != named:
         raise VartkError(

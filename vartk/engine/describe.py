@@ -21,7 +21,8 @@ def parts_of(config: ModelConfig, tokenizer: Any, schedule: Schedule, predictor:
     coder = f"{config.tokenizer.name} with quantizer {config.quantizer.name}"
     parts: Parts = {"tokenizer": (coder, tokenizer), "schedule": (str(schedule), None)}
     if predictor is not None:
-        made = f"{config.transformer.name} with conditioner {config.conditioner.name}"
+        named = getattr(predictor.conditioner, "names", [config.conditioner.name])
+        made = f"{config.transformer.name} with conditioner {' and '.join(named)}"
         slots = {kind: getattr(config.sampling, kind) for kind in ("guidance", "sampler", "cache")}
         chosen = ", ".join(f"{kind} {slot.name}" for kind, slot in slots.items())
         parts |= {"transformer": (made, predictor), "sampling": (chosen, None)}

@@ -21,6 +21,7 @@ from .device import as_device
 from .distributed import processes
 from .folder import load_model, new_model, read_model_config
 from .generators.folder import new_generator
+from .joint import encoding_of
 from .model import Model
 from .share import Share
 from .sizes import bucket_schedules
@@ -243,8 +244,7 @@ def _encoding_conditioner(config: Config) -> EncodingConditioner | None:
     """Return the conditioner, without weights, if it has a frozen encoder."""
     with weightless():
         predictor = new_model(config, plugins()).predictor
-    conditioner = predictor and predictor.conditioner
-    return conditioner if isinstance(conditioner, EncodingConditioner) else None
+    return None if predictor is None else encoding_of(predictor.conditioner)
 
 
 def _give_tokenizer(model: Model, folder: Path) -> None:

@@ -24,6 +24,7 @@ from .data import View
 from .distributed import ALONE, World
 from .features import read_features, write_features
 from .folder import fingerprint
+from .joint import encoding_of
 from .model import Model
 from .sizes import bucket_schedules
 
@@ -125,9 +126,6 @@ def load_tokens(
     Args:
         buckets: the schedules of further buckets.
 
-    Args:
-        buckets: the schedules of further buckets.
-
     Raises:
         VartkError: files are missing or damaged; the codes were made by another tokenizer or for another
             schedule, or the features by another encoder.
@@ -148,8 +146,8 @@ def load_tokens(
         loaded[split] = Tokens(
             tensors["codes"], tensors["labels"], *_parted(captions), tensors.get("buckets")
         )
-    if "encoder" in info and isinstance(conditioner, EncodingConditioner):
-        read_features(folder, info["encoder"], conditioner)
+    if "encoder" in info and (encoding := encoding_of(conditioner)) is not None:
+        read_features(folder, info["encoder"], encoding)
     return loaded
 
 

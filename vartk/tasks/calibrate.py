@@ -10,12 +10,11 @@ from vartk_registry import Registry, VartkError
 from vartk_registry.interfaces import Calibratable
 
 from ..config import CALIBRATION, Layer, ModelConfig, compose, read_yaml
-from ..engine.blend import read_label
 from ..engine.cache import build_cache
 from ..engine.folder import CONFIG
 from ..engine.model import Model
 from ..files import whole_file
-from .sample import Bar
+from .sample import Bar, conditions
 
 
 def calibrate(
@@ -24,18 +23,18 @@ def calibrate(
     count: int,
     seed: int,
     add_bar: Callable[[str, int], Bar],
-    prompts: Sequence[str] = (),
+    labels: Sequence[Any] = (),
 ) -> tuple[str, dict[str, Any]]:
     """Sample with the recorder of a cache strategy; return the strategy's name, and what it found.
 
     Args:
         settings: nested keys of the sampling configuration; `cache` names the strategy.
-        count: images, of all classes in turn; seed: of the first one, the others counting up from it.
-        prompts: in the place of classes, for a model of texts.
+        count: images; seed: of the first one, the others counting up from it.
+        labels: as for `conditions`, taken in turn.
 
     Raises:
-        VartkError: the strategy has nothing to calibrate; the message names those that have. Or prompts are
-            missing.
+        VartkError: the strategy has nothing to calibrate; the message names those that have. Errors of
+            `conditions`.
     """
     sampling, registry = model.sampling(**settings), model.plugins.registry
     name = sampling.cache.name
@@ -46,19 +45,15 @@ def calibrate(
             f"{', '.join(calibratable(registry)) or 'none'}, as in `vartk calibrate MODEL cache=NAME`"
         )
     recorder = strategy.calibration()
-    if model.takes == "caption" and not prompts:
-        raise VartkError("this model draws prompts; give one, as in --prompt 'a red apple'")
-    if prompts and model.takes != "caption":
-        raise VartkError("this model draws classes, not prompts; leave --prompt out")
-    choices = [read_label(prompt) for prompt in prompts] or model.parse(model.classes).tolist()
+    choices, _ = conditions(model, labels)
     bar = add_bar(f"calibrate {name}", count)
     for start in range(0, count, sampling.batch):
         rows = range(start, min(start + sampling.batch, count))
-        labels = [choices[row % len(choices)] for row in rows]
+        drawn = [choices[row % len(choices)] for row in rows]
         seeds = [seed + row for row in rows]
-        for state in model.stream(labels, seed=seeds, strategy=recorder, **settings):
+        for state in model.stream(drawn, seed=seeds, strategy=recorder, **settings):
             share = (state.step + 1) / len(state.schedule)
-            bar.update(start + len(labels) * share, state.place)
+            bar.update(start + len(drawn) * share, state.place)
     return name, recorder.parameters()
 
 

@@ -10,11 +10,11 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from vartk_registry import VartkError
+from vartk_registry import VartkError, class_index
 
 from .. import __version__
 from ..config import plain
-from ..engine.blend import line_of, read_label
+from ..engine.blend import line_of, read_label, title_of
 from ..engine.generators.model import GeneratorModel, GeneratorState
 from ..engine.model import Model
 from ..engine.scale import ScaleState
@@ -56,7 +56,7 @@ def sample_to_folder(
         count: images in all; None for one a label.
         settings: nested keys of the sampling configuration.
         refiner: draws the scales after the first `draft`, as in `Model.sample`.
-        negative: what guidance leads away from, as for `read_label`.
+        negative: what guidance leads away from, as for `negative_label`.
 
     Returns what `samples.json` holds.
     """
@@ -65,7 +65,7 @@ def sample_to_folder(
     total = count or len(given)
     given, titles = ([of[i % len(of)] for i in range(total)] for of in (given, titles))
     sampling = model.sampling(**settings)
-    against = None if negative is None else read_label(negative)
+    against = None if negative is None else negative_label(model, negative)
     parts = {"refiner": refiner, "draft": draft, "negative": against}
     given_parts = {name: part for name, part in parts.items() if part is not None}
     seeds = [seed + i for i in range(total)]
@@ -114,7 +114,8 @@ def conditions(model: Model | GeneratorModel, labels: Sequence[str]) -> tuple[li
     """Return what images are sampled of, class indices or prompts, and how each is called.
 
     Args:
-        labels: classes or prompts, blends in one line of YAML among them; none for all classes.
+        labels: classes or prompts, blends in one line of YAML among them, or pairs of a class and a prompt
+            for a model of both; none for all classes.
 
     Raises:
         VartkError: a class is unknown, there is no prompt for a model of prompts, or a blend is none.
@@ -124,8 +125,25 @@ def conditions(model: Model | GeneratorModel, labels: Sequence[str]) -> tuple[li
             raise VartkError("this model draws prompts; give one, as in --prompt 'a red apple'")
         given = [read_label(label) for label in labels]
         return given, [line_of(label) for label in given]
+    if model.takes == "both":
+        return _pairs(labels, model.classes)
     indices = [int(i) for i in model.parse(list(labels) or list(range(len(model.classes))))]
     return indices, [model.classes[i] for i in indices]
+
+
+def negative_label(model: Model | GeneratorModel, text: str) -> Any:
+    """Return the negative label of all images for a text as for `read_label`."""
+    label = read_label(text)
+    return [(None, label)] if model.takes == "both" else label
+
+
+def _pairs(labels: Sequence[Any], classes: Sequence[str]) -> tuple[list[Any], list[str]]:
+    """Return pairs of a class index and a prompt, either of which may be None, and how each is called."""
+    given = []
+    for label, prompt in labels or [(label, None) for label in classes]:
+        index = None if label is None else class_index(label, classes, len(classes))
+        given.append((index, None if prompt is None else read_label(prompt)))
+    return given, [title_of(pair, classes) for pair in given]
 
 
 def save_sheet(images: torch.Tensor, labels: Sequence[str], folder: Path) -> None:

@@ -15,6 +15,7 @@ from vartk_registry import VartkError
 
 from .. import __version__
 from ..config import GeneratorSampling, SamplingConfig, plain
+from ..engine.blend import line_of
 from ..engine.distributed import ALONE, World
 from ..engine.generators.model import GeneratorModel
 from ..engine.model import Model
@@ -79,7 +80,7 @@ def sample_shards(
             made = sample_batch(model, batch, seeds, plain(sampling), bar, done + first)
             images.append(to_uint8(made.images.cpu()).permute(0, 2, 3, 1).numpy())
         with whole_file(paths[start]) as aside, aside.open("wb") as file:
-            np.savez(file, np.concatenate(images), np.array(rows))
+            np.savez(file, np.concatenate(images), np.array([line_of(label) for label in rows]))
         done += len(rows)
     world.wait()  # until the others have written theirs
     return list(paths.values())

@@ -57,7 +57,7 @@ class Conditioner(Protocol):
     """
 
     takes: str
-    """What it reads of an `Example`: "label" or "caption"."""
+    """What it reads of an `Example`: "label", "caption" or "both", a pair of them."""
 
     choices: list[str]
     """What there is to choose from, by index (class names); empty where any text will do."""

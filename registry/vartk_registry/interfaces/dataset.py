@@ -22,6 +22,11 @@ class Example:
     caption: str = ""
     others: tuple[str, ...] = ()
 
+    @property
+    def both(self) -> tuple[int, str]:
+        """The label and the caption, for conditioners that take both."""
+        return self.label, self.caption
+
 
 @runtime_checkable
 class ImageDataset(Protocol):

@@ -28,8 +28,8 @@ def check_conditioner(conditioner: Conditioner, values: Sequence[Any]) -> None:
     size = len(values)
     require(size >= 2, "give at least two values to check a conditioner with")
     require(
-        conditioner.takes in ("label", "caption"),
-        f"takes must be 'label' or 'caption', not {conditioner.takes!r}",
+        conditioner.takes in ("label", "caption", "both"),
+        f"takes must be 'label', 'caption' or 'both', not {conditioner.takes!r}",
     )
     require(
         isinstance(conditioner.choices, list)

@@ -131,6 +131,10 @@ def _images(config: Config, batch: int, generator: torch.Generator) -> torch.Ten
 
 def _conditions(conditioner: Any, batch: int) -> torch.Tensor:
     """Return the conditions of some classes or captions."""
-    if conditioner.takes == "label":
-        return conditioner.parse([index % len(conditioner.choices) for index in range(batch)])
-    return conditioner.parse(["a picture"] * batch)
+    texts = ["a picture"] * batch
+    if conditioner.takes == "caption":
+        return conditioner.parse(texts)
+    labels = [index % len(conditioner.choices) for index in range(batch)]
+    return conditioner.parse(
+        labels if conditioner.takes == "label" else list(zip(labels, texts, strict=True))
+    )

@@ -5,7 +5,16 @@ from __future__ import annotations
 import argparse
 
 from .. import terminal
-from ..arguments import add_device, add_json, add_overrides, add_prompts, examples, prompts_of, whole_number
+from ..arguments import (
+    add_device,
+    add_json,
+    add_overrides,
+    add_prompts,
+    examples,
+    labels_for,
+    prompts_of,
+    whole_number,
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -55,8 +64,9 @@ def run(arguments: argparse.Namespace) -> int:
     prompts = prompts_of(arguments.prompts, arguments.prompts_file)
     folder = find_model(arguments.model)
     model = load_scales(folder, device=arguments.device)
+    labels = labels_for(model, None, prompts)
     with bars() as add_bar:
-        name, parameters = calibrate(model, settings, arguments.count, arguments.seed, add_bar, prompts)
+        name, parameters = calibrate(model, settings, arguments.count, arguments.seed, add_bar, labels)
     keep_calibration(model, folder, name, parameters)
     made = {
         "model": arguments.model,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from vartk_registry import VartkError, counted
+from vartk_registry import counted
 
 from .. import terminal
 from ..arguments import (
@@ -17,8 +17,8 @@ from ..arguments import (
     add_overrides,
     add_prompts,
     add_size,
-    class_labels,
     examples,
+    labels_for,
     prompts_of,
     whole_number,
 )
@@ -79,9 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
     model = load(arguments.model, device=arguments.device)
     refiner = arguments.refiner and load(arguments.refiner, device=arguments.device)
     prompts = prompts_of(arguments.prompts, arguments.prompts_file)
-    if prompts and model.takes != "caption":
-        raise VartkError("this model draws classes, not prompts; give --class, or leave --prompt out")
-    labels = prompts + class_labels(arguments.classes, model.classes)
+    labels = labels_for(model, arguments.classes, prompts)
     with bars() as add_bar:
         made = sample_to_folder(
             model,

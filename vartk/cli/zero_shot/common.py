@@ -20,7 +20,7 @@ from ..arguments import (
     add_overrides,
     add_prompts,
     add_seed,
-    class_labels,
+    labels_for,
     prompts_of,
     whole_number,
 )
@@ -103,10 +103,10 @@ def draw(
     """Load the model, run a task with it, and print where its images are."""
     terminal.note(f"loading {arguments.model}")
     from ...config import parse_overrides
-    from ...engine.blend import read_label
     from ...engine.model import Model
     from ...files import refuse_existing
     from ...hub import load_scales
+    from ...tasks.sample import negative_label
     from ...tasks.zero_shot.proposals import Draws
     from ..progress import bars
 
@@ -118,11 +118,9 @@ def draw(
             f"{arguments.model} is not a next-scale model; zero-shot tasks need one, such as emoji64"
         )
     prompts = prompts_of(arguments.prompts, arguments.prompts_file)
-    if prompts and model.takes != "caption":
-        raise VartkError("this model draws classes, not prompts; give --class, or leave --prompt out")
-    labels = prompts + class_labels(arguments.classes, model.classes)
+    labels = labels_for(model, arguments.classes, prompts)
     if arguments.negative is not None:
-        settings = {**settings, "negative": read_label(arguments.negative)}
+        settings = {**settings, "negative": negative_label(model, arguments.negative)}
     draws = Draws(arguments.model, labels, arguments.count, arguments.seed, settings)
     with bars() as add_bar:
         made = task(model, draws, add_bar)

@@ -14,7 +14,7 @@ from ...bench.memory import MEANING, Failed, peak_memory
 from ...bench.timing import spread
 from ...components import plugins
 from ...config import plain
-from ...engine.blend import line_of
+from ...engine.blend import title_of
 from ...engine.build import grid
 from ...engine.classes import require_classes
 from ...engine.data import Images
@@ -147,7 +147,7 @@ class Contest:
     def names(self, labels: Sequence[int | str]) -> list[str]:
         """Return what images of labels are called."""
         classes = self.models[0].classes
-        return [classes[label] if isinstance(label, int) else line_of(label) for label in labels]
+        return [title_of(label, classes) for label in labels]
 
     def _sample(self) -> tuple[dict[str, list[float]], dict[str, list[Seen]]]:
         """Sample each batch by every system before the next one: seconds an image, and what is seen."""

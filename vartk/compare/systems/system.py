@@ -113,5 +113,6 @@ def parameters(model: AnyModel) -> int:
 def _drawn(model: AnyModel) -> str:
     if model.takes == "caption":
         return "prompts"
+    prompts = " with prompts" if model.takes == "both" else ""
     few = ", ".join(model.classes[:3])
-    return f"{len(model.classes)} classes ({few}{', ...' if len(model.classes) > 3 else ''})"
+    return f"{len(model.classes)} classes ({few}{', ...' if len(model.classes) > 3 else ''}){prompts}"

@@ -14,6 +14,7 @@ from vartk_registry import Plugins, VartkError
 from vartk_registry.interfaces import ImitatingConditioner
 
 from ..folder import load_model
+from ..joint import JointConditioner
 from ..model import Model
 from ..tokens import Tokens
 
@@ -137,7 +138,10 @@ def _take_conditioner(model: Model, trained: Model, tokens: Tokens) -> str:
     ours, its = model.config.conditioner.name, trained.config.conditioner.name
     assert model.predictor is not None
     assert trained.predictor is not None
-    conditioner, given = model.predictor.conditioner, trained.predictor.conditioner.state_dict()
+    conditioner = model.predictor.conditioner
+    if isinstance(conditioner, JointConditioner) and its in conditioner.names:
+        part = conditioner.parts[conditioner.names.index(its)]
+        return f"new, but {its!r}: {_copy(part, trained, model)}"
     if ours != its:
         new = f"new, {ours!r} in the place of {its!r}"
         if not isinstance(conditioner, ImitatingConditioner) or trained.takes != "label":
@@ -145,6 +149,13 @@ def _take_conditioner(model: Model, trained: Model, tokens: Tokens) -> str:
         if model.config.classes != trained.config.classes:
             return f"{new}; not fitted, because the classes of the data are not those of the trained model"
         return f"{new}; {_fit(conditioner, trained.predictor.conditioner, tokens)}"
+    return _copy(conditioner, trained, model)
+
+
+def _copy(conditioner: Any, trained: Model, model: Model) -> str:
+    """Copy the weights of the trained model's conditioner, and say so, or why they are new."""
+    assert trained.predictor is not None
+    given = trained.predictor.conditioner.state_dict()
     if model.classes != trained.classes:
         return f"new, for {len(model.classes)} classes that are not those of the trained model"
     if _shapes(conditioner.state_dict()) != _shapes(given):

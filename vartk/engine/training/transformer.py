@@ -28,6 +28,7 @@ from ..codes import latents, split, teacher_inputs
 from ..data import View, loader, on_device
 from ..distributed import ALONE, World
 from ..folder import CONFIG, write_model
+from ..joint import drop_some
 from ..model import Model
 from ..sizes import bucket_schedules
 from ..tokens import Tokens
@@ -121,8 +122,7 @@ class TransformerStage:
         """Return the mean cross-entropy over all tokens, and how well each scale is met."""
         codes, conditions, bucket = batch
         if module.training and self.train.label_drop:
-            dropped = torch.rand(len(codes), device=codes.device) < self.train.label_drop
-            conditions = self._conditioner.drop(conditions, dropped)
+            conditions = drop_some(self._conditioner, conditions, self.train.label_drop)
         tokenizer, schedule = self.model.tokenizer, self._whole[bucket]
         whole = split(codes, schedule)
         given = right = whole[: len(self._schedules[bucket].grids)]
@@ -215,17 +215,22 @@ class _Codes(Dataset[tuple[torch.Tensor, torch.Tensor]]):
 
     def __init__(self, tokens: Tokens, predictor: Predictor, seed: int) -> None:
         conditioner = predictor.conditioner
-        labels = tokens.labels.tolist()
+        labels, others = tokens.labels.tolist(), tokens.others or [[]] * len(tokens)
         self.codes = tokens.codes
         self.buckets = [0] * len(tokens) if tokens.buckets is None else tokens.buckets.tolist()
         self.seed = seed
-        self.values = labels if conditioner.takes == "label" else tokens.captions
-        more = tokens.others if conditioner.takes == "caption" else []
-        lists = [[one, *others] for one, others in zip(self.values, more, strict=True)] if more else None
-        distinct = list(dict.fromkeys(chain(*lists) if lists else self.values))
+        captions = [[one, *more] for one, more in zip(tokens.captions, others, strict=True)]
+        if conditioner.takes == "caption":
+            lists: list[list[Any]] = [*captions]
+        elif conditioner.takes == "label":
+            lists = [[label] for label in labels]
+        else:
+            lists = [[(label, one) for one in own] for label, own in zip(labels, captions, strict=True)]
+        self.values = [values[0] for values in lists]
+        distinct = list(dict.fromkeys(chain(*lists)))
         rows = {value: row for row, value in enumerate(distinct)}
         self._conditions = conditioner.parse(distinct) if distinct else tokens.labels
-        self._rows = [[rows[value] for value in each] for each in lists or zip(self.values)]
+        self._rows = [[rows[value] for value in values] for values in lists]
 
     def __len__(self) -> int:
         return len(self.codes)

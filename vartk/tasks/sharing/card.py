@@ -64,12 +64,13 @@ def make_card(
         VartkError: there is no such model or evaluation.
     """
     folder, model = find_model(name), load(name, device=device)
-    labels = [model.classes[i % len(model.classes)] for i in range(SAMPLES)] if model.classes else []
-    can_draw = bool(labels) and getattr(model, "predictor", model) is not None
+    names = [model.classes[i % len(model.classes)] for i in range(SAMPLES)] if model.classes else []
+    can_draw = bool(names) and getattr(model, "predictor", model) is not None
+    takes = model.takes if can_draw else ""
+    labels = [(name, None) for name in names] if takes == "both" else names
     picture = None
     if can_draw:
-        picture = labelled_grid(model.sample(labels, seed=0).images, labels, columns=8)
-    takes = model.takes if can_draw else ""
+        picture = labelled_grid(model.sample(labels, seed=0).images, names, columns=8)
     parts = [_head(licence, takes), f"# {title.rpartition('/')[2]}\n\nA next-scale image model for vartk.\n"]
     if picture is not None:
         parts.append(f"![{SAMPLES} samples, seeds 0 to {SAMPLES - 1}]({PICTURE})\n")
@@ -85,13 +86,13 @@ def make_card(
 
 def _head(licence: str | None, takes: str) -> str:
     """Return the lines that the hub reads."""
-    task = "text-to-image" if takes == "caption" else "unconditional-image-generation"
+    task = "text-to-image" if takes in ("caption", "both") else "unconditional-image-generation"
     lines = [*([f"license: {licence}"] if licence else []), "library_name: vartk", f"pipeline_tag: {task}"]
     tags = "".join(f"\n- {tag}" for tag in ("vartk", "visual-autoregressive", "next-scale-prediction"))
     return "---\n" + "\n".join(lines) + f"\ntags:{tags}\n---\n"
 
 
-def _use(title: str, labels: Sequence[str]) -> str:
+def _use(title: str, labels: Sequence[Any]) -> str:
     lines = ["import vartk", "", f'model = vartk.load("{title}")']
     if labels:
         lines.append(f"samples = model.sample({list(labels)!r}, seed=0)".replace("'", '"'))

@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     with bars() as add_bar:
         contest = Contest(systems, arguments.seed, add_bar)
         contest.choose(
-            labels(contest.models[0].classes),
+            labels(contest.models[0]),
             arguments.count,
             arguments.batch,
             arguments.references,

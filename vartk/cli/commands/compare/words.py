@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import Any
 
-from vartk_registry import VartkError
-
-from ...arguments import class_labels, prompts_of
+from ...arguments import labels_for, prompts_of
 
 
 def command(arguments: argparse.Namespace) -> str:
@@ -17,7 +16,12 @@ def command(arguments: argparse.Namespace) -> str:
     for option in ("cache", "data", "count", "batch", "references", "seed", "out", "device"):
         if (value := getattr(arguments, option)) is not None:
             words += [f"--{option}", str(value)]
-    repeated = {"class": arguments.classes or (), "way": arguments.ways, "system": arguments.systems}
+    repeated = {
+        "class": arguments.classes or (),
+        "prompt": arguments.prompts,
+        "way": arguments.ways,
+        "system": arguments.systems,
+    }
     for option, values in repeated.items():
         for value in values:
             words += [f"--{option}", value]
@@ -25,19 +29,11 @@ def command(arguments: argparse.Namespace) -> str:
     return shlex.join(words)
 
 
-def labels_of(arguments: argparse.Namespace) -> Callable[[Sequence[str]], list[str]]:
-    """Return what gives the labels for a model's classes; the prompts become the first of --class.
+def labels_of(arguments: argparse.Namespace) -> Callable[[Any], list[Any]]:
+    """Return what gives the labels for a model, as `labels_for`; prompts of a file become those of --prompt.
 
     Raises:
-        VartkError: as `prompts_of`; when called: the model draws classes and there are prompts, or a class
-            is none.
+        VartkError: as `prompts_of`.
     """
-    prompts = prompts_of(arguments.prompts, arguments.prompts_file)
-    arguments.classes = [*prompts, *(arguments.classes or ())] or None
-
-    def labels(classes: Sequence[str]) -> list[str]:
-        if prompts and classes:
-            raise VartkError("this model draws classes, not prompts; give --class, or leave --prompt out")
-        return class_labels(arguments.classes, classes)
-
-    return labels
+    arguments.prompts = prompts_of(arguments.prompts, arguments.prompts_file)
+    return lambda model: labels_for(model, arguments.classes, arguments.prompts)
