@@ -94,6 +94,15 @@ def test_resume_goes_on_as_the_run_began(vartk, config, tmp_path):
     assert sorted(set(steps)) == [1, 2, 3]
 
 
+def test_a_resumed_run_takes_settings_without_a_config(vartk, config, tmp_path):
+    """The run has its own configuration; the first setting was once taken for one, and lost."""
+    run = tmp_path / "run"
+    assert vartk("train", "tokenizer", config, "train.tokenizer.steps=1", "--out", run).code == 0
+    ran = vartk("train", "tokenizer", "train.tokenizer.steps=2", "--out", run, "--resume")
+    assert ran.code == 0, ran.err
+    assert "resumed after step 1 of 2" in ran.err
+
+
 def test_images_that_cannot_be_read_are_skipped_counted_and_named(vartk, config, images, tmp_path, caplog):
     mixed = shutil.copytree(images, tmp_path / "mixed")
     (mixed / "train" / "dark" / "notes.txt").write_text("not an image")

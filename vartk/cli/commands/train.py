@@ -10,7 +10,7 @@ from .. import terminal
 from ..arguments import add_device, add_json, add_out, add_overrides, examples
 
 if TYPE_CHECKING:
-    from ...config import Composed, Config
+    from ...config import Composed, Config, Layer
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +43,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         (both, run_both),
     )
     for stage, run in runs:
-        stage.add_argument("config", metavar="CONFIG", help="a preset or a YAML file")
+        stage.add_argument(
+            "config", metavar="CONFIG", help="a preset or a YAML file; a resumed run has its own"
+        )
         add_overrides(stage, "train.tokenizer.steps=1000 dataset.path=photos")
         add_out(stage, "the run folder")
         stage.add_argument(
@@ -167,14 +169,13 @@ def run_generator(arguments: argparse.Namespace) -> int:
 
 def run_both(arguments: argparse.Namespace) -> int:
     """Train a tokenizer and its transformer."""
-    from ...config import parse_overrides
     from ...tasks.both import train_both
     from ..progress import TrainingBar, bars
 
     with bars() as add_bar:
         model = train_both(
             arguments.config,
-            parse_overrides(arguments.overrides),
+            _overrides(arguments),
             arguments.out,
             add_bar=add_bar,
             reporter=TrainingBar,
@@ -189,7 +190,7 @@ def _composed(arguments: argparse.Namespace, tokenizer: Path | None = None) -> C
     from vartk_registry import VartkError
 
     from ...components import plugins
-    from ...config import Config, compose, load_layers, parse_overrides
+    from ...config import Config, compose, load_layers
     from ...engine.recipes import tokenizer_layer
     from ...files import refuse_existing
 
@@ -202,7 +203,15 @@ def _composed(arguments: argparse.Namespace, tokenizer: Path | None = None) -> C
         layers = load_layers(arguments.config, plugins())
         if tokenizer is not None:
             layers.append(tokenizer_layer(tokenizer, plugins()))
-    return compose(Config, [*layers, parse_overrides(arguments.overrides)], plugins())
+    return compose(Config, [*layers, _overrides(arguments)], plugins())
+
+
+def _overrides(arguments: argparse.Namespace) -> Layer:
+    """Return the settings of the command line; of a resumed run, CONFIG may be the first of them."""
+    from ...config import parse_overrides
+
+    first = [arguments.config] if arguments.resume and "=" in arguments.config else []
+    return parse_overrides([*first, *arguments.overrides])
 
 
 def _done(arguments: argparse.Namespace, model: Path, next_command: str) -> int:
