@@ -48,8 +48,12 @@ def load(
     where, path = as_device(device), as_path(name, "folder or name of a model")
     folder = find_model(path, revision)
     if (folder / "adapters.json").is_file():
-        from .engine.adapters import load_adapted as load_any
-    model = load_any(folder, plugins()).to(where)
+        from .engine.adapters import load_adapted
+
+        model: Any = load_adapted(folder, plugins(), find_model)
+    else:
+        model = load_any(folder, plugins())
+    model.to(where)
     model.set_defaults(**sampling)
     return model
 

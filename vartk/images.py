@@ -9,7 +9,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from vartk_registry import VartkError
-from vartk_registry.images import read_rgb, why_unreadable
+from vartk_registry.images import DamagedImage, read_rgb
 
 from .files import whole_file
 
@@ -37,8 +37,8 @@ def open_image(path: Path) -> Image.Image:
         return read_rgb(path)
     except FileNotFoundError as error:
         raise VartkError(f"there is no image {path}") from error
-    except Exception as error:  # on broken files Pillow's readers raise errors of any type
-        raise VartkError(f"{path} is not an image that can be read: {why_unreadable(error)}") from error
+    except DamagedImage as error:
+        raise VartkError(f"{path} is not an image that can be read: {error}") from error
 
 
 def enlarged(images: torch.Tensor, side: int = 96) -> torch.Tensor:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -20,17 +21,39 @@ log = logging.getLogger(__name__)
 _UPPER_BYTE = [value >> 8 for value in range(1 << 16)]
 
 
+class DamagedImage(Exception):
+    """An image cannot be read; the message says why in one line."""
+
+
+@contextmanager
+def opened(source: Path | IO[bytes]) -> Iterator[Image]:
+    """Give an image of which Pillow has read the header.
+
+    Raises:
+        DamagedImage: it is no image, or the block finds it damaged.
+        FileNotFoundError: there is none.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(source) as file:
+            yield file
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # on broken files Pillow's readers raise errors of any type
+        raise DamagedImage(why_unreadable(error)) from error
+
+
 def read_rgb(source: Path | IO[bytes]) -> Image:
     """Return an image upright by its EXIF orientation, in RGB, with transparent parts on white.
 
     16-bit grey keeps its upper byte, where Pillow's own conversion would clip it to white.
 
-    Raises:
-        Exception: of any type; Pillow's readers do so on broken files. See `why_unreadable`.
+    Errors as `opened`.
     """
     from PIL import Image, ImageOps
 
-    with Image.open(source) as file:
+    with opened(source) as file:
         image = ImageOps.exif_transpose(file)
         if image.mode.startswith("I"):
             image = image.convert("I").point(_UPPER_BYTE, "L")
@@ -43,9 +66,9 @@ def read_rgb(source: Path | IO[bytes]) -> Image:
 
 def rgb_shape(source: Path | IO[bytes]) -> tuple[int, int]:
     """Return the height and width of what `read_rgb` returns, from the image's header; errors as there."""
-    from PIL import ExifTags, Image
+    from PIL import ExifTags
 
-    with Image.open(source) as file:
+    with opened(source) as file:
         turned = file.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
         width, height = file.size
         return (width, height) if turned else (height, width)

@@ -1,11 +1,12 @@
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from vartk_registry import VartkError
-from vartk_registry.images import SkipsDamaged, read_rgb, text_of, why_unreadable
+from vartk_registry.images import DamagedImage, SkipsDamaged, read_rgb, text_of, why_unreadable
 from vartk_registry.interfaces import Example
 
 RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
@@ -53,9 +54,14 @@ def test_print_colours(read):
 
 
 def test_why_a_file_is_unreadable():
-    with pytest.raises(Exception, match="cannot identify") as caught:
+    with pytest.raises(DamagedImage, match=r"^not an image, or of a format that Pillow cannot read$"):
         read_rgb(io.BytesIO(b"text"))
-    assert why_unreadable(caught.value) == "not an image, or of a format that Pillow cannot read"
+    whole = io.BytesIO()
+    Image.new("RGB", (64, 64), "red").save(whole, "PNG")
+    with pytest.raises(DamagedImage, match="truncated"):
+        read_rgb(io.BytesIO(whole.getvalue()[:100]))
+    with pytest.raises(FileNotFoundError):
+        read_rgb(Path("none.png"))
     assert why_unreadable(OSError("two\n lines")) == "two lines"
     assert why_unreadable(ValueError()) == "ValueError"
 

@@ -6,8 +6,9 @@ Legend: O outputs and I inputs of a layer, R the rank.
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,28 +83,44 @@ def scale_of(lora: LoraConfig) -> float:
     return _alpha(lora) / lora.rank
 
 
-def write_adapters(folder: Path, base: Path, scale: float, learned: Mapping[str, torch.Tensor]) -> None:
-    """Write adapters alone, with the folder and the fingerprint of the model that they belong to."""
+def write_adapters(
+    folder: Path, place: Path, name: str, base: Path, scale: float, learned: Mapping[str, torch.Tensor]
+) -> None:
+    """Write adapters alone, with the name or place, and the fingerprint, of the model that they belong to.
+
+    Args:
+        folder: where they are written; `place` is where they will be.
+        name: of the model, as `train.transformer.start_from` has it; base: its folder.
+    """
     save_tensors(learned, folder / WEIGHTS)
-    info = {"base": str(base.resolve()), "transformer": fingerprint(base, TRANSFORMER), "scale": scale}
+    bases = [name]
+    if os.path.exists(name):  # the way to it holds where both are moved, its place where one is
+        bases = [os.path.relpath(base.resolve(), place.resolve()), str(base.resolve())]
+    info = {"base": bases, "transformer": fingerprint(base, TRANSFORMER), "scale": scale}
     (folder / INFO).write_text(json.dumps(info, indent=1))
 
 
-def load_adapted(folder: Path, plugins: Plugins) -> Model:
+def load_adapted(folder: Path, plugins: Plugins, find: Callable[[str], Path]) -> Model:
     """Read adapters alone and the model that they belong to, and return it with them merged in.
+
+    Args:
+        find: returns the folder of a model by its name, or raises `VartkError`.
 
     Raises:
         VartkError: the model is gone or has changed; errors as `load_model`.
     """
     try:
         info = json.loads((folder / INFO).read_text())
-        base, expected, scale = Path(info["base"]), info["transformer"], float(info["scale"])
+        bases, expected, scale = info["base"], info["transformer"], float(info["scale"])
+        bases = [bases] if isinstance(bases, str) else list(map(str, bases))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise VartkError(f"{folder / INFO} does not say which model the adapters are for: {error}") from error
-    if not (base / TRANSFORMER).is_file() or fingerprint(base, TRANSFORMER) != expected:
+    found = (_base(folder, name, expected, find) for name in bases)
+    base = next(filter(None, found), None)
+    if base is None:
         raise VartkError(
-            f"the adapters in {folder} are for the model {base}, which is not there or has changed; give its "
-            f"folder as base in {folder / INFO}"
+            f"the adapters in {folder} are for the model {bases[-1]}, which is not there or has changed; "
+            f"give its folder as base in {folder / INFO}"
         )
     trained = load_model(base, plugins)
     model = new_model(read_model_config(folder, plugins), plugins)
@@ -117,6 +134,18 @@ def load_adapted(folder: Path, plugins: Plugins) -> Model:
     for module in model.modules():
         module.eval()
     return model
+
+
+def _base(folder: Path, name: str, expected: str, find: Callable[[str], Path]) -> Path | None:
+    """Return the folder of a model by its name or its way from the adapters; None if it is not the one."""
+    base = folder / name
+    if not base.is_dir():
+        try:
+            base = find(name)
+        except VartkError:
+            return None
+    same = (base / TRANSFORMER).is_file() and fingerprint(base, TRANSFORMER) == expected
+    return base if same else None
 
 
 def _plain(name: str) -> str:

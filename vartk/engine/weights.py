@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -31,20 +31,37 @@ def check_weights(
             finite.
     """
     own = module.state_dict()
-    problems = [f"lacks {name_of(name)}" for name in own if name not in tensors]
-    problems += [f"has {name_of(name)}, which the model does not" for name in tensors if name not in own]
-    problems += [
-        f"has {name_of(name)} as {list(tensors[name].shape)}, the model as {list(own[name].shape)}"
+    lacking = [f"lacks {name_of(name)}" for name in own if name not in tensors]
+    if problems := lacking + misfits(own, tensors, "the model", name_of):
+        raise VartkError(
+            f"{source} does not fit the model that its configuration describes: {told(problems)}"
+        )
+    check_finite(module, tensors, str(source), name_of)
+
+
+def misfits(
+    own: Mapping[str, torch.Tensor],
+    tensors: Mapping[str, torch.Tensor],
+    whose: str,
+    name_of: Callable[[str], str] = str,
+) -> list[str]:
+    """Return which tensors are not among a module's weights, or of another shape: a predicate for each.
+
+    Args:
+        own: the weights, which belong to `whose`.
+    """
+    extra = [f"has {name_of(name)}, which {whose} does not" for name in tensors if name not in own]
+    return extra + [
+        f"has {name_of(name)} as {list(tensors[name].shape)}, {whose} as {list(own[name].shape)}"
         for name in own
         if name in tensors and tensors[name].shape != own[name].shape
     ]
-    if problems:
-        more = f" and {len(problems) - 5} more" if len(problems) > 5 else ""
-        raise VartkError(
-            f"{source} does not fit the model that its configuration describes: it "
-            f"{'; it '.join(problems[:5])}{more}"
-        )
-    check_finite(module, tensors, str(source), name_of)
+
+
+def told(problems: Sequence[str]) -> str:
+    """Return the first of some predicates in a sentence, and how many more there are."""
+    more = f" and {len(problems) - 5} more" if len(problems) > 5 else ""
+    return f"it {'; it '.join(problems[:5])}{more}"
 
 
 def check_finite(

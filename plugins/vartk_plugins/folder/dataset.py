@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vartk_registry import UnknownName, VartkError, counted
 from vartk_registry.folders import warn_of_repeats
-from vartk_registry.images import SkipsDamaged, read_rgb, rgb_shape
+from vartk_registry.images import DamagedImage, SkipsDamaged, read_rgb, rgb_shape
 from vartk_registry.interfaces import Example
 
 from .headers import header_errors
@@ -71,7 +71,7 @@ class Folder(SkipsDamaged):
         """Return the height and width of an image in pixels."""
         try:
             return rgb_shape(self._root / self._items[index].name)
-        except Exception:  # on broken files Pillow's readers raise errors of any type
+        except (DamagedImage, FileNotFoundError):
             return super().shape(index)
 
     def _why_empty(self, split: str, found: int, chosen: int, validation: float) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from vartk_registry.images import why_unreadable
+from vartk_registry.images import DamagedImage, opened, why_unreadable
 
 _THREADS = 8
 
@@ -33,7 +33,7 @@ def header_errors(root: Path, names: Sequence[str]) -> dict[str, str]:
 
 def _header_error(path: Path) -> str:
     try:
-        with Image.open(path):
+        with opened(path):
             return ""
-    except Exception as error:  # on broken files Pillow's readers raise errors of any type
+    except (DamagedImage, FileNotFoundError) as error:
         return why_unreadable(error)

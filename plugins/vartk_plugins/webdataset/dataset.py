@@ -10,7 +10,7 @@ from itertools import accumulate, chain
 from pathlib import Path
 
 from vartk_registry import UnknownName, VartkError, counted
-from vartk_registry.images import SkipsDamaged, captions_of, read_rgb, rgb_shape
+from vartk_registry.images import DamagedImage, SkipsDamaged, captions_of, read_rgb, rgb_shape
 from vartk_registry.interfaces import Example
 
 from .classes import class_indices, class_names, read_class_names
@@ -94,7 +94,7 @@ class WebDataset(SkipsDamaged):
         shard, place = self._find(index)
         try:
             return rgb_shape(io.BytesIO(shard.read(place)["image"]))
-        except Exception:  # on broken files Pillow's readers raise errors of any type
+        except (DamagedImage, OSError):
             return super().shape(index)
 
     def _find(self, index: int) -> tuple[Shard, int]:

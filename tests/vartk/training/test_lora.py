@@ -1,6 +1,9 @@
 """LoRA: adapters are trained on a frozen model, saved alone, merged, and a killed run goes on exactly."""
 
 import builtins
+import json
+import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,11 +11,12 @@ from tiny import CLASSES, Crash, Crashing, Quiet, images_folder, tiny_composed, 
 
 import vartk
 from vartk.config import LoraConfig
-from vartk.engine.adapters import adapt, merged, scale_of
+from vartk.engine.adapters import adapt, merged, scale_of, write_adapters
 from vartk.engine.folder import save_model
 from vartk.engine.recipes import tokenize_dataset, train_transformer
 from vartk.engine.training import Run
 from vartk.files import load_tensors
+from vartk.hub import find_model
 from vartk_registry import VartkError
 
 pytest.importorskip("peft")
@@ -134,6 +138,31 @@ def test_adapters_of_a_model_that_changed_are_refused(trained, tmp_path):
     info.write_text(info.read_text().replace('"transformer": "', '"transformer": "0'))
     with pytest.raises(VartkError, match=r"are for the model .*, which is not there or has changed"):
         vartk.load(folder)
+
+
+def test_adapters_are_found_with_their_model_moved_or_alone(base, trained, tmp_path):
+    shutil.copytree(trained / "model" / "adapters", tmp_path / "alone")
+    vartk.load(tmp_path / "alone")
+    for folder in (base.parent, trained.parent):
+        shutil.copytree(folder, tmp_path / "moved" / folder.name)
+    adapters = tmp_path / "moved" / trained.relative_to(trained.parents[1]) / "model" / "adapters"
+    info = json.loads((adapters / "adapters.json").read_text())
+    way, place = info["base"]
+    assert (Path(place), Path(way).is_absolute()) == (base, False)
+    (adapters / "adapters.json").write_text(json.dumps({**info, "base": [way, "/nowhere"]}))
+    vartk.load(adapters)
+    shutil.rmtree(tmp_path / "moved" / base.parent.name)
+    with pytest.raises(VartkError, match="are for the model /nowhere, which is not there or has changed"):
+        vartk.load(adapters)
+
+
+def test_the_name_of_a_preset_stays_a_name(tmp_path):
+    start = find_model("emoji64")
+    write_adapters(tmp_path, tmp_path, "emoji64", start, 1.0, {})
+    shutil.copy(start / "model.yaml", tmp_path)
+    assert json.loads((tmp_path / "adapters.json").read_text())["base"] == ["emoji64"]
+    head = vartk.load(tmp_path, device="cpu").predictor.transformer.head.weight
+    assert torch.equal(head, vartk.load("emoji64", device="cpu").predictor.transformer.head.weight)
 
 
 def test_new_classes_are_trained_with_the_adapters():

@@ -35,6 +35,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve the page until Ctrl-C."""
+    from ...hub import find_model
+
+    find_model(arguments.models[0])  # a misspelt name is told before gradio is imported, which takes seconds
     terminal.note(f"loading {arguments.models[0]}")
     from ...app import build_page, serve
 

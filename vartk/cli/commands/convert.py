@@ -40,6 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Convert."""
     from ...config import parse_overrides
     from ...hub import convert
+    from ...tasks.first_use import first_command
 
     settings = parse_overrides(arguments.overrides).values
     notes = convert(
@@ -51,6 +52,6 @@ def run(arguments: argparse.Namespace) -> int:
     )
     for note in notes:
         terminal.note(note)
-    text = f"model: {arguments.out}\nnext: vartk sample {arguments.out} --out DIR"
+    text = f"model: {arguments.out}\nnext: {first_command(arguments.out)}"
     terminal.result({"model": str(arguments.out)}, arguments.json, text)
     return 0

@@ -21,6 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Download."""
+    from ...tasks.first_use import first_command
     from ...tasks.sharing.push import pull
 
     folder = pull(
@@ -28,6 +29,6 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.out or Path(arguments.repo.rpartition("/")[2]),
         revision=arguments.revision,
     )
-    text = f"model: {folder}\nnext: vartk sample {folder} --out DIR"
+    text = f"model: {folder}\nnext: {first_command(folder)}"
     terminal.result({"model": str(folder)}, arguments.json, text)
     return 0

@@ -109,7 +109,7 @@ def run_tokenizer(arguments: argparse.Namespace) -> int:
             resume=arguments.resume,
             start=start,
         )
-    return _done(arguments, model, f"vartk reconstruct {model} IMAGE --out DIR")
+    return _done(arguments, model)
 
 
 def run_transformer(arguments: argparse.Namespace) -> int:
@@ -144,7 +144,7 @@ def run_transformer(arguments: argparse.Namespace) -> int:
                 resume=arguments.resume,
                 start=start,
             )
-    return _done(arguments, model, f"vartk sample {model} --out DIR")
+    return _done(arguments, model)
 
 
 def run_generator(arguments: argparse.Namespace) -> int:
@@ -164,7 +164,7 @@ def run_generator(arguments: argparse.Namespace) -> int:
             device=arguments.device,
             resume=arguments.resume,
         )
-    return _done(arguments, model, f"vartk sample {model} --out DIR")
+    return _done(arguments, model)
 
 
 def run_both(arguments: argparse.Namespace) -> int:
@@ -182,7 +182,7 @@ def run_both(arguments: argparse.Namespace) -> int:
             device=arguments.device,
             resume=arguments.resume,
         )
-    return _done(arguments, model, f"vartk sample {model} --out DIR")
+    return _done(arguments, model)
 
 
 def _composed(arguments: argparse.Namespace, tokenizer: Path | None = None) -> Composed[Config]:
@@ -214,7 +214,9 @@ def _overrides(arguments: argparse.Namespace) -> Layer:
     return parse_overrides([*first, *arguments.overrides])
 
 
-def _done(arguments: argparse.Namespace, model: Path, next_command: str) -> int:
-    text = f"model: {model}\nnext: {next_command}"
+def _done(arguments: argparse.Namespace, model: Path) -> int:
+    from ...tasks.first_use import first_command
+
+    text = f"model: {model}\nnext: {first_command(model)}"
     terminal.result({"model": str(model), "run": str(arguments.out)}, arguments.json, text)
     return 0

@@ -17,6 +17,7 @@ from ..folder import load_model
 from ..joint import JointConditioner
 from ..model import Model
 from ..tokens import Tokens
+from ..weights import misfits, told
 
 KEY = "train.{}.start_from"
 SETTINGS = {"tokenizer": "tokenizer and quantizer", "transformer": "transformer, schedule and image_size"}
@@ -113,19 +114,12 @@ def _take_transformer(model: Model, trained: Model, folder: Path) -> str:
 def _take(module: nn.Module, given: Mapping[str, torch.Tensor], stage: str, folder: Path) -> str:
     """Copy weights to a module, and say how many, and which of its weights are new."""
     own = module.state_dict()
-    problems = [f"has {name}, which the new {stage} does not" for name in given if name not in own]
-    problems += [
-        f"has {name} as {list(given[name].shape)}, the new {stage} as {list(own[name].shape)}"
-        for name in own
-        if name in given and own[name].shape != given[name].shape
-    ]
-    if problems:
-        more = f" and {len(problems) - 5} more" if len(problems) > 5 else ""
+    if problems := misfits(own, given, f"the new {stage}"):
         raise _refused(
             stage,
             folder,
-            f"its {stage} does not fit: it {'; it '.join(problems[:5])}{more}; take the settings of its "
-            f"model.yaml for {SETTINGS[stage]}",
+            f"its {stage} does not fit: {told(problems)}; take the settings of its model.yaml for "
+            f"{SETTINGS[stage]}",
         )
     module.load_state_dict(given, strict=False)
     new = [name for name in own if name not in given]

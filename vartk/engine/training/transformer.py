@@ -181,13 +181,14 @@ class TransformerStage:
     def export(self, weights: Mapping[str, torch.Tensor], folder: Path) -> None:
         """Write the model folder, tokenizer included."""
         tokenizer = self.model.tokenizer.state_dict()  # type: ignore[attr-defined]
+        card = _card(self.config, self.model.takes)
         with whole_folder(folder, replace=True) as aside:
             if not self.train.lora.rank:
-                write_model(aside, model_part(self.config), tokenizer, weights, _card(self.config))
+                write_model(aside, model_part(self.config), tokenizer, weights, card)
                 return
             assert self.start is not None
             scale, part = scale_of(self.train.lora), model_part(self.config)
-            write_model(aside, part, tokenizer, merged(weights, scale), _card(self.config))
+            write_model(aside, part, tokenizer, merged(weights, scale), card)
             (aside / FOLDER).mkdir()
             shutil.copy(aside / CONFIG, aside / FOLDER / CONFIG)
             learned = {
@@ -195,7 +196,8 @@ class TransformerStage:
                 for name, weight in self.module.named_parameters()
                 if weight.requires_grad or name.startswith("conditioner.")
             }
-            write_adapters(aside / FOLDER, self.start, scale, learned)
+            name = str(self.train.start_from)
+            write_adapters(aside / FOLDER, folder / FOLDER, name, self.start, scale, learned)
 
     def _shown(self, module: Any) -> Model:
         """Return the model with a predictor: the trained one, or its average."""
@@ -263,11 +265,12 @@ def _first(schedule: Schedule, scales: int | None) -> Schedule:
     return Schedule(schedule.grids[:scales], schedule.reference or schedule.latent)
 
 
-def _card(config: Config) -> str:
-    classes = ", ".join(config.classes)
+def _card(config: Config, takes: str) -> str:
+    labels = "--prompt TEXT" if takes == "caption" else "--class 0,1"
+    classes = "" if takes == "caption" else f"\nClasses: {', '.join(config.classes)}\n"
     return (
         "# A vartk model\n\n"
         f"Trained by vartk on the dataset `{config.dataset.name}`: "
         f"{config.train.transformer.steps} steps of its transformer.\n\n"
-        f"    vartk sample FOLDER --class 0,1 --count 4 --out DIR\n\nClasses: {classes}\n"
+        f"    vartk sample FOLDER {labels} --count 4 --out DIR\n{classes}"
     )
