@@ -59,8 +59,9 @@ def tables(result: Mapping[str, Any]) -> Iterator[Table]:
     tokenizers = {
         name: row["reconstruction"] for name, row in result["systems"].items() if "reconstruction" in row
     }
+    sampled = {name: row["distances"] for name, row in result["systems"].items() if "distances" in row}
     if tokenizers:
-        yield from reconstruction_tables(tokenizers)
+        yield from reconstruction_tables(tokenizers, sampled)
     trained = {name: row for name, row in result["systems"].items() if "validation" in row}
     if trained:
         yield Table(
@@ -79,7 +80,6 @@ def tables(result: Mapping[str, Any]) -> Iterator[Table]:
             [(name, *_training(row["validation"])) for name, row in trained.items()],
             "Trainings",
         )
-    sampled = {name: row["distances"] for name, row in result["systems"].items() if "distances" in row}
     if sampled:
         yield from _distances(sampled)
     if "data" in result:

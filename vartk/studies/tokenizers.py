@@ -1,4 +1,4 @@
-"""The measure `reconstruction`: the quality of reconstructed images, and the use of codes by scale."""
+"""The measure `reconstruction`: the quality and the distances of reconstructed images, codes by scale."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from ..engine.data import Images
 from ..engine.device import as_device
 from ..engine.folder import load_model
 from ..engine.recipes import open_datasets
+from ..engine.sets import Seen, set_distances, vector_kinds
 from ..engine.training.quality import ReconstructionQuality
+from ..evaluation.report import set_name
 from ..tables import Table
 from .measures import Context
 from .study import System
@@ -28,7 +30,10 @@ AT_ONCE = 32
 
 @torch.no_grad()
 def reconstruction(context: Context, system: System, model: Path) -> dict[str, Any]:
-    """Return the quality of reconstructed validation images, the use of codes by scale, and what it cost."""
+    """Return the quality of reconstructed validation images, the use of codes by scale, and what it cost.
+
+    `distances` are those of the reconstructions from the images that they are of, as `vartk eval` has them.
+    """
     layers = load_layers(system.config or context.study.config, plugins())
     config = compose(EvalConfig, [*layers, context.study.layer(system)], plugins()).config
     registry, stage = plugins().registry, config.train.tokenizer
@@ -39,15 +44,21 @@ def reconstruction(context: Context, system: System, model: Path) -> dict[str, A
     images = Images(dataset, grid(config.image_size))
     feature = registry.build("feature", config.feature.name, config.feature.params).to(device)
     quality = ReconstructionQuality(registry, tokenizer.space, len(schedule), images.size, feature)
+    kinds = vector_kinds(registry, config.metrics, feature)
+    seen, made = [], []
     bar = context.add_bar(f"reconstructions of {system.name}", len(images))
     for start in range(0, len(images), AT_ONCE):
         stop = min(start + AT_ONCE, len(images))
         pixels = torch.stack([images[i] for i in range(start, stop)]).to(device)
-        quality.update(tokenizer(pixels, schedule), pixels)
+        output = tokenizer(pixels, schedule)
+        quality.update(output, pixels)
+        seen.append(Seen.of(feature, (pixels + 1) / 2, kinds))
+        made.append(Seen.of(feature, (output.images + 1) / 2, kinds))
         bar.update(stop)
     timed = model.parent / SECONDS
     return {
         **quality.compute(),
+        "distances": set_distances(registry, config.metrics, Seen.joined(made), Seen.joined(seen)),
         "feature": feature.label,
         "sizes": list(schedule.sizes),
         "validation_images": len(images),
@@ -57,27 +68,36 @@ def reconstruction(context: Context, system: System, model: Path) -> dict[str, A
     }
 
 
-def reconstruction_tables(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[Table]:
-    """Yield the tables of tokenizers by name: quality, then the use of codes at each scale."""
+def reconstruction_tables(
+    rows: Mapping[str, Mapping[str, Any]], samples: Mapping[str, Mapping[str, Any]]
+) -> Iterator[Table]:
+    """Yield the tables of tokenizers by name: quality, then the use of codes at each scale.
+
+    Args:
+        samples: the distances of the samples of the transformers on these tokenizers; empty without any.
+    """
     first = next(iter(rows.values()))
-    quality = ("psnr_db", "ssim", "perceptual")
-    headings = ("tokenizer", "images", "PSNR", "SSIM", f"distance ({first['feature']})")
-    yield Table(
-        (*headings, "usage", "perplexity", "minutes", "seed"),
-        [
+    metric = next(name for name in first["distances"] if name not in ("n", "m"))
+    distance = set_name(metric, first["feature"])
+    headings = ["tokenizer", "images", "PSNR", "SSIM", f"distance ({first['feature']})"]
+    headings += [f"{distance} of reconstructions"]
+    headings += [f"{distance} of samples"] * bool(samples)
+    table = []
+    for name, row in rows.items():
+        far = [row["distances"][metric], *([samples[name][metric]] if samples else [])]
+        table.append(
             (
                 name,
                 f"{row['images']:,}",
-                *(f"{row[key]:.3f}" for key in quality),
+                *(f"{row[key]:.3f}" for key in ("psnr_db", "ssim", "perceptual")),
+                *(f"{number:.4g}" for number in far),
                 f"{row['usage']:.1%}",
                 f"{row['perplexity']:.0f}",
                 "-" if row["seconds"] is None else f"{row['seconds'] / 60:.1f}",
                 str(row["seed"]),
             )
-            for name, row in rows.items()
-        ],
-        "Tokenizers",
-    )
+        )
+    yield Table((*headings, "usage", "perplexity", "minutes", "seed"), table, "Tokenizers")
     scales = max(len(row["sizes"]) for row in rows.values())
     yield Table(
         ("tokenizer", *(f"scale {scale}" for scale in range(scales))),

@@ -120,8 +120,9 @@ def test_the_tokenizers_have_codebooks_of_one_size_and_see_the_same_images(form)
         with weightless():
             models.append(new_model(config, plugins(), predictor=False))
     assert {model.tokenizer.space.classes for model in models} == {1024}
-    stages = [config.train.tokenizer for config in configs]
-    assert len({(stage.seed, stage.batch, stage.steps) for stage in stages}) == 1
+    for stages in ([c.train.tokenizer for c in configs], [c.train.transformer for c in configs]):
+        assert [stage.seed for stage in stages] == [0, 1] + [0] * (len(configs) - 2)
+        assert len({(stage.batch, stage.steps) for stage in stages}) == 1
 
 
 def test_settings_of_the_command_line_are_for_every_system():

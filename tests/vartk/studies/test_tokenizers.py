@@ -1,5 +1,7 @@
-"""A study of tokenizers: it trains no transformer."""
+"""A study of tokenizers: alone, and with a transformer on each of them."""
 
+import dataclasses
+import json
 import re
 import shlex
 
@@ -69,6 +71,33 @@ def test_numbers_are_those_of_the_trainings_own_validation(done):
         assert found["perceptual"] > 0
         assert found["images"] == 16
         assert found["seconds"] > 0
+
+
+def test_reconstructions_are_as_far_from_their_images_as_vartk_eval_says(study, done, vartk):
+    folder, result = done
+    row = result["systems"]["vq"]
+    run = folder / "tokenizers" / row["commands"][0].split("/")[-1]
+    told = json.loads(vartk("eval", run, "--tokenizer-only", "--json").out.splitlines()[-1])
+    assert row["reconstruction"]["distances"] == pytest.approx(
+        told["distances"]["reconstructions"]["validation"], rel=1e-3
+    )
+
+
+def test_samples_of_a_transformer_on_each_tokenizer_stand_beside_its_reconstructions(study, tmp_path):
+    asked = dataclasses.replace(
+        study, systems=study.systems[:2], measures=["reconstruction", "validation", "distances"], samples=6
+    )
+    result = carried(asked, tmp_path / "out")
+    quality, *_ = tables(result)
+    columns = quality.headings[5:7]
+    assert columns == ("FD-ELite0 of reconstructions", "FD-ELite0 of samples")
+    for shown in quality.rows:
+        row = result["systems"][shown[0]]
+        far = row["reconstruction"]["distances"]["fd"], row["distances"]["fd"]
+        assert shown[5:7] == tuple(f"{number:.4g}" for number in far)
+        tokenizer, transformer = row["commands"]
+        assert f"--tokenizer {tokenizer.split(' --out ')[1]}/model" in transformer
+    assert len(list((tmp_path / "out" / "tokens").iterdir())) == 2
 
 
 def test_the_page_has_both_tables_and_commands_that_parse(done):
