@@ -138,12 +138,12 @@ class Trainer:
         done = out / "done"
         if not done.is_file():
             steps = composed.config.train.tokenizer.steps
-            resume, start = out.exists(), time.perf_counter()
+            resume, began = out.exists(), time.perf_counter()
             settings = self._settings("tokenizer", steps, resume=resume)
             start = start_of(composed.config, "tokenizer", resume=resume)
             train_tokenizer(composed, out, **settings, start=start)
             if not resume:
-                (out / SECONDS).write_text(json.dumps(time.perf_counter() - start))
+                (out / SECONDS).write_text(json.dumps(time.perf_counter() - began))
             done.touch()
         return out / "model", [self._made[out]]
 
