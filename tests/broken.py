@@ -196,7 +196,7 @@ BROKEN = {
         (broken(Patches, forward=lambda o, *a: cut(o(*a))), "the first parameter, encoder.weight"),
     ],
     "conditioner": [
-        (broken(Names, takes="sound"), "takes must be 'label' or 'caption'"),
+        (broken(Names, takes="sound"), "takes must be 'label', 'caption' or 'both'"),
         (Letters, "choices must be a list of str"),
         (broken(Names, parse=lambda o, v: o(v)[:1]), "a parsed batch must have shape"),
         (broken(Names, forward=lambda o, b: o(b).vector), "must return a Condition"),

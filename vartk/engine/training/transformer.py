@@ -221,13 +221,13 @@ class _Codes(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         self.codes = tokens.codes
         self.buckets = [0] * len(tokens) if tokens.buckets is None else tokens.buckets.tolist()
         self.seed = seed
-        captions = [[one, *more] for one, more in zip(tokens.captions, others, strict=True)]
-        if conditioner.takes == "caption":
-            lists: list[list[Any]] = [*captions]
-        elif conditioner.takes == "label":
+        lists: list[list[Any]]
+        if conditioner.takes == "label":  # codes that were made without a dataset have no captions
             lists = [[label] for label in labels]
         else:
-            lists = [[(label, one) for one in own] for label, own in zip(labels, captions, strict=True)]
+            lists = [[one, *more] for one, more in zip(tokens.captions, others, strict=True)]
+            if conditioner.takes == "both":
+                lists = [[(label, one) for one in own] for label, own in zip(labels, lists, strict=True)]
         self.values = [values[0] for values in lists]
         distinct = list(dict.fromkeys(chain(*lists)))
         rows = {value: row for row, value in enumerate(distinct)}
