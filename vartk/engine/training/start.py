@@ -103,16 +103,17 @@ def _take_transformer(model: Model, trained: Model, folder: Path) -> str:
     assert trained.predictor is not None
     transformer: Any = model.predictor.transformer
     given = trained.predictor.transformer.state_dict()  # type: ignore[attr-defined]
-    resized = ""
+    moved = ""
     if model.schedule != trained.schedule and hasattr(transformer, "moved_from"):
         given = transformer.moved_from(trained.schedule, given)
-        resized = f"places moved from the scales {trained.schedule} to {model.schedule}"
-    taken, *new = _take(transformer, given, "transformer", folder).split("; ")
-    return "; ".join([taken, *filter(None, [resized]), *new])
+        moved = f"; places moved from the scales {trained.schedule} to {model.schedule}"
+    return _take(transformer, given, "transformer", folder, moved)
 
 
-def _take(module: nn.Module, given: Mapping[str, torch.Tensor], stage: str, folder: Path) -> str:
-    """Copy weights to a module, and say how many, and which of its weights are new."""
+def _take(
+    module: nn.Module, given: Mapping[str, torch.Tensor], stage: str, folder: Path, moved: str = ""
+) -> str:
+    """Copy weights to a module, and say how many, how they were moved, and which of its weights are new."""
     own = module.state_dict()
     if problems := misfits(own, given, f"the new {stage}"):
         raise _refused(
@@ -123,7 +124,7 @@ def _take(module: nn.Module, given: Mapping[str, torch.Tensor], stage: str, fold
         )
     module.load_state_dict(given, strict=False)
     new = [name for name in own if name not in given]
-    taken = f"{len(given)} of {len(own)} weights taken"
+    taken = f"{len(given)} of {len(own)} weights taken{moved}"
     return f"{taken}; new: {_patterns(new)}" if new else taken
 
 
