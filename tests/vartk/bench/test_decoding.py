@@ -6,26 +6,16 @@ import pytest
 import smallest
 import tiny
 import torch
-from omegaconf import OmegaConf
 
 from vartk.bench.decoding.measure import Decoding, bench_decoding
 from vartk.bench.decoding.report import report
 from vartk.bench.model import read_model
-from vartk.config import plain
 from vartk.engine.folder import save_model
 from vartk_registry import VartkError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 SIZE = ["sampling.size=[256,192]"]
-
-
-@pytest.fixture(scope="module")
-def config(tmp_path_factory):
-    """The tiny configuration as a file."""
-    path = tmp_path_factory.mktemp("bench") / "tiny.yaml"
-    path.write_text(OmegaConf.to_yaml(plain(tiny.tiny_config())))
-    return str(path)
 
 
 @pytest.fixture(scope="module")

@@ -7,13 +7,11 @@ from math import prod
 import pytest
 import tiny
 import torch
-from omegaconf import OmegaConf
 from torch import nn
 
 from vartk.bench.flops.count import ATTENTION, KINDS, count_flops
 from vartk.bench.model import model_config
 from vartk.components import plugins
-from vartk.config import plain
 from vartk.engine.attention import build_attention
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -138,10 +136,8 @@ def test_parameters(counted):
     assert counted["parameters"] == sizes
 
 
-def test_a_model_folder_and_a_file_count_alike(vartk, model_folder, tmp_path):
-    path = tmp_path / "tiny.yaml"
-    path.write_text(OmegaConf.to_yaml(plain(tiny.tiny_config())))
-    assert count_flops(model_config(str(model_folder))) == count_flops(model_config(str(path)))
+def test_a_model_folder_and_a_file_count_alike(config, model_folder):
+    assert count_flops(model_config(str(model_folder))) == count_flops(model_config(config))
     deeper = count_flops(model_config(str(model_folder), ["transformer.depth=4"]))
     assert part(deeper, "forward")["attention"] == 2 * attention(SIZES, ENDS)
 

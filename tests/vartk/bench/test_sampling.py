@@ -6,24 +6,14 @@ import math
 import pytest
 import tiny
 import torch
-from omegaconf import OmegaConf
 
 from vartk.bench.model import read_model
 from vartk.bench.sampling.measure import Runner, Way, bench_sampling
 from vartk.bench.sampling.report import HEADINGS, report
-from vartk.config import plain
 from vartk.engine.folder import save_model
 from vartk_registry import VartkError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-@pytest.fixture(scope="module")
-def config(tmp_path_factory):
-    """The tiny configuration as a file."""
-    path = tmp_path_factory.mktemp("bench") / "tiny.yaml"
-    path.write_text(OmegaConf.to_yaml(plain(tiny.tiny_config())))
-    return str(path)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import os
 import pytest
 import tiny
 import torch
-from omegaconf import OmegaConf
 
 from vartk.bench.flops.count import count_flops
 from vartk.bench.memory import Failed, peak_memory
@@ -19,7 +18,7 @@ from vartk.bench.training.measure import bench_training, check_agreement, two_st
 from vartk.bench.training.report import HEADINGS, report, table
 from vartk.bench.training.rows import PLAIN, ROWS, STAGE, Row, choose
 from vartk.bench.training.runners import TokenizerRunner, TransformerRunner
-from vartk.config import Slot, plain
+from vartk.config import Slot
 from vartk.engine.model import Model
 from vartk_registry import UnknownName, VartkError
 
@@ -49,14 +48,6 @@ def vartk_components():
 
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-@pytest.fixture(scope="module")
-def config(tmp_path_factory):
-    """The tiny configuration as a file."""
-    path = tmp_path_factory.mktemp("bench") / "tiny.yaml"
-    path.write_text(OmegaConf.to_yaml(plain(tiny.tiny_config())))
-    return path
 
 
 @pytest.fixture

@@ -8,11 +8,12 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
+from studying import carried
 from tiny import CONFIG, Crash, Crashing, Quiet, images_folder
 
 from vartk.cli.main import build_parser
 from vartk.engine.training import Run
-from vartk.studies import carry_out, read_study, tables, write_study
+from vartk.studies import read_study, tables, write_study
 from vartk_registry import VartkError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -34,14 +35,6 @@ DIT += [
     *(f"train.generator.{key}=4" for key in ("steps", "batch", "eval_images")),
 ]
 DIT += ["train.generator.eval_every=2"]
-
-
-class Bar:
-    def __init__(self, title, total):
-        self.title = title
-
-    def update(self, done, text=""):
-        pass
 
 
 @pytest.fixture(scope="module")
@@ -71,10 +64,6 @@ def study(tmp_path_factory):
     changed["measures"] = ["validation", "distances", "data"]
     (folder / "data.yaml").write_text(yaml.safe_dump({**values, **changed}))
     return read_study(str(folder / "study.yaml"))
-
-
-def carried(study, folder, reporter=lambda bar: Quiet()):
-    return carry_out(study, folder, device="cpu", add_bar=Bar, reporter=reporter, note=lambda line: None)
 
 
 @pytest.fixture(scope="module")

@@ -7,21 +7,14 @@ import shlex
 
 import pytest
 import yaml
-from tiny import CONFIG, Crashing, Quiet, images_folder
+from studying import carried
+from tiny import CONFIG, Crashing, images_folder
 
 from vartk.cli.main import build_parser
 from vartk.engine.training import Run
-from vartk.studies import carry_out, read_study, tables, write_study
+from vartk.studies import read_study, tables, write_study
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-class Bar:
-    def __init__(self, title, total):
-        self.title = title
-
-    def update(self, done, text=""):
-        pass
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +35,6 @@ def study(tmp_path_factory):
     }
     (folder / "study.yaml").write_text(yaml.safe_dump(values))
     return read_study(str(folder / "study.yaml"))
-
-
-def carried(study, folder, reporter=lambda bar: Quiet()):
-    return carry_out(study, folder, device="cpu", add_bar=Bar, reporter=reporter, note=lambda line: None)
 
 
 @pytest.fixture(scope="module")

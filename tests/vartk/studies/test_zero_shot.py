@@ -6,23 +6,16 @@ import shutil
 import pytest
 import torch
 import yaml
-from tiny import CONFIG, Quiet, images_folder, tiny_model
+from studying import carried
+from tiny import CONFIG, images_folder, tiny_model
 
 from vartk.engine.folder import save_model
-from vartk.studies import carry_out, read_study, tables, write_study
+from vartk.studies import read_study, tables, write_study
 from vartk.studies.zero_shot.editing import groups_of
 from vartk.studies.zero_shot.pictures import psnr, seam
 from vartk_registry import VartkError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-class Bar:
-    def __init__(self, title, total):
-        self.title = title
-
-    def update(self, done, text=""):
-        pass
 
 
 def test_the_psnr_of_a_part():
@@ -66,12 +59,6 @@ def study(tmp_path_factory):
     }
     (folder / "study.yaml").write_text(yaml.safe_dump(values))
     return read_study(str(folder / "study.yaml"))
-
-
-def carried(study, folder):
-    return carry_out(
-        study, folder, device="cpu", add_bar=Bar, reporter=lambda bar: Quiet(), note=lambda line: None
-    )
 
 
 def test_a_finished_model_has_all_tasks_on_one_page(study, eyes, tmp_path):

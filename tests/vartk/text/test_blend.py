@@ -9,7 +9,6 @@ import torch
 from tiny import tiny_model
 from tiny_text import PROMPTS, text_model
 
-import vartk
 from vartk.engine.blend import between, line_of, read_label
 from vartk.engine.conditions import mixed, token_weights
 from vartk_registry import VartkError
@@ -19,18 +18,6 @@ pytest.importorskip("transformers")
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 APPLE, PEAR, SHORT = PROMPTS
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return text_model(tmp_path_factory.mktemp("text") / "encoder")
-
-
-@pytest.fixture(scope="module")
-def folder(model, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model") / "model"
-    vartk.save(model, folder)
-    return folder
 
 
 def images(model, *arguments, **named):

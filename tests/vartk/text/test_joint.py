@@ -33,13 +33,6 @@ def model():
     return tiny_model(conditioner=["class", WORDS], transformer=READING)
 
 
-@pytest.fixture(scope="module")
-def folder(model, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model") / "model"
-    vartk.save(model, folder)
-    return folder
-
-
 def test_vectors_are_added_and_the_class_is_a_token_before_those_of_the_text(model):
     joint = model.predictor.conditioner
     of_class, of_text = joint.parts

@@ -7,7 +7,6 @@ import torch
 from tiny import tiny_config, tiny_model
 from tiny_text import PROMPTS, text_model
 
-import vartk
 from vartk.components import plugins
 from vartk.engine.tokens import Tokens
 from vartk.engine.training import TransformerStage
@@ -15,18 +14,6 @@ from vartk_registry import VartkError
 
 pytest.importorskip("transformers")
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return text_model(tmp_path_factory.mktemp("text") / "encoder")
-
-
-@pytest.fixture(scope="module")
-def folder(model, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model") / "model"
-    vartk.save(model, folder)
-    return folder
 
 
 def images(model, *arguments, **named):
