@@ -1,11 +1,13 @@
 """What the page asks for: prompts of models that take them, classes of others, nothing of the rest."""
 
+import encoders
 import pytest
 from browsing import browsing, choose, images, opened, sample, served, shows, sync_api
 from tiny import tiny_model
 from tiny_text import text_model
 
 import vartk
+from vartk.app.subject import NO_CLASS, subject_of
 
 pytest.importorskip("transformers")
 # of gradio and its web server
@@ -69,9 +71,21 @@ def nothing_folder(tmp_path_factory, module_install):
 
 
 @pytest.fixture(scope="module")
-def page(text_folder, model_folder, unnamed_folder, nothing_folder):
+def joint_folder(tmp_path_factory):
+    """A model of a class and a prompt at once."""
+    folder = tmp_path_factory.mktemp("joint")
+    encoder = encoders.write(folder / "encoder", "t5")
+    of_text = {"name": "text", "encoder": "t5", "model": str(encoder), "length": 8}
+    vartk.save(
+        text_model(encoder, conditioner=["class", of_text], classes=["dark", "light"]), folder / "model"
+    )
+    return folder / "model"
+
+
+@pytest.fixture(scope="module")
+def page(text_folder, model_folder, unnamed_folder, nothing_folder, joint_folder):
     with (
-        served(text_folder, model_folder, unnamed_folder, nothing_folder) as address,
+        served(text_folder, model_folder, unnamed_folder, nothing_folder, joint_folder) as address,
         browsing() as browser,
         opened(browser, address) as page,
     ):
@@ -119,6 +133,18 @@ def test_a_comparison_of_both_asks_for_both(page, model_folder):
     page.locator("#compared-prompt textarea, #compared-prompt input").fill("a pear")
     page.locator("#compare").click()
     images(page, "images-1", 4)
+
+
+def test_a_model_of_both_is_asked_for_a_class_and_a_prompt(page, joint_folder):
+    page.get_by_role("tab", name="Sample").click()
+    choose(page, "model", str(joint_folder))
+    choose(page, "subject", "light")
+    page.locator("#subject-prompt textarea, #subject-prompt input").fill("a pear")
+    page.locator("#subject-negative textarea, #subject-negative input").fill("")
+    sample(page)
+    shows(page, "command", "--class light --prompt 'a pear' --count 4")
+    shows(page, "python", "model.sample([('light', 'a pear')] * 4, seed=0)")
+    assert subject_of(vartk.load(joint_folder), NO_CLASS, "a pear", "").label == (None, "a pear")
 
 
 def test_classes_without_names_are_numbers(page, unnamed_folder):
