@@ -2,6 +2,7 @@
 
 import math
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -59,12 +60,14 @@ def words(folder, stage, out, *more):
     return ["train", stage, *map(str, given)]
 
 
-LAUNCH = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "vartk"]
+LAUNCH = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
 
 
-def torchrun(*arguments):
+def torchrun(*arguments, module=("-m", "vartk"), largest_file=resource.RLIM_INFINITY):
+    limit = (largest_file, resource.RLIM_INFINITY)
     return subprocess.Popen(
-        [sys.executable, *LAUNCH, *arguments],
+        [sys.executable, *LAUNCH, *module, *arguments],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit),
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -127,6 +130,58 @@ def test_shards_and_checkpoints_move_between_numbers_of_processes(folder, tmp_pa
     alone(*rest(tmp_path / "two"))
     assert_same(tmp_path / "one-two", tmp_path / "one", "transformer")
     assert_same(tmp_path / "two", tmp_path / "one", "transformer")
+
+
+def test_a_checkpoint_that_is_written_beside_the_steps_is_that_of_its_step(folder, tmp_path):
+    run, whole = tmp_path / "run", tmp_path / "whole"
+    settings = [f"train.transformer.{key}" for key in ("parallel=fsdp", "save_every=1", "keep=9")]
+    _, log = together(*words(folder, "transformer", run, "train.transformer.steps=6", *settings))
+    assert "Warning" not in log
+    shutil.copytree(run, whole)
+    for step in (4, 5, 6):
+        shutil.rmtree(run / "checkpoints" / f"step-{step:08d}")
+    together(*words(folder, "transformer", run, "--resume"))
+    assert_same(run, whole, "transformer")
+
+
+def test_a_full_disk_ends_all_processes_with_the_reason(folder, tmp_path):
+    settings = ["train.transformer.save_every=2", "train.transformer.steps=100000"]
+    process = torchrun(*words(folder, "transformer", tmp_path / "run", *settings), largest_file=40_000)
+    _, log = process.communicate(timeout=300)
+    assert process.returncode != 0
+    assert "step-00000002 could not be written: File too large" in log
+    assert "]: Traceback" not in log  # of a process that lost the others
+    assert not list((tmp_path / "run" / "checkpoints").iterdir())
+
+
+EXCHANGE = """
+import threading
+import torch
+from vartk.engine.distributed import processes
+
+heard = {}
+
+def listen(world, name):
+    heard[name] = world.told(f"{name} of {world.rank}")
+
+with processes(torch.device("cpu")) as (world, _):
+    thread = threading.Thread(target=listen, args=(world.beside(), "thread"))
+    if world.leads:  # which speaks in the thread first, and the other one listens there last
+        thread.start()
+        thread.join(3)
+    listen(world, "main")
+    if not world.leads:
+        thread.start()
+    thread.join()
+    print(f"{world.rank}: {heard['main']}, {heard['thread']}")
+"""
+
+
+def test_a_thread_beside_training_has_a_channel_of_its_own(tmp_path):
+    (tmp_path / "exchange.py").write_text(EXCHANGE)
+    process = torchrun(str(tmp_path / "exchange.py"), module=())
+    out, log = process.communicate(timeout=120)
+    assert sorted(out.splitlines()) == [f"{rank}: main of 0, thread of 0" for rank in (0, 1)], log
 
 
 def test_a_stopped_run_of_two_processes_is_saved(folder, tmp_path):

@@ -7,7 +7,7 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -28,27 +28,40 @@ class World:
     """The processes of a run, seen from one of them: its rank, in [0, size).
 
     Without torchrun there is one, and nothing here communicates.
+
+    Attributes:
+        group: through which the processes communicate; None for torch's default group.
     """
 
     rank: int = 0
     size: int = 1
+    group: dist.ProcessGroup | None = None
 
     @property
     def leads(self) -> bool:
         """Whether this is the process that writes, validates and reports."""
         return self.rank == 0
 
+    def beside(self) -> World:
+        """Return the same processes as a thread beside training may use them; every process calls this.
+
+        What they exchange goes through the CPU, and never meets what training exchanges.
+        """
+        if self.size == 1:
+            return self
+        return replace(self, group=dist.new_group(timeout=PATIENCE, backend="gloo"))
+
     def wait(self) -> None:
         """Return when every process is here."""
         if self.size > 1:
-            dist.barrier()
+            dist.barrier(self.group)
 
     def told(self, value: Any) -> Any:
         """Return the leading process's value."""
         if self.size == 1:
             return value
         values = [value]
-        dist.broadcast_object_list(values)
+        dist.broadcast_object_list(values, group=self.group)
         return values[0]
 
     def collected(self, value: Any) -> list[Any]:
@@ -56,7 +69,7 @@ class World:
         if self.size == 1:
             return [value]
         values = [None] * self.size if self.leads else None
-        dist.gather_object(value, values)
+        dist.gather_object(value, values, group=self.group)
         return values or []
 
     def largest(self, value: int) -> int:
@@ -64,7 +77,7 @@ class World:
         if self.size == 1:
             return value
         everyones = torch.tensor(value)
-        dist.all_reduce(everyones, dist.ReduceOp.MAX)
+        dist.all_reduce(everyones, dist.ReduceOp.MAX, self.group)
         return int(everyones)
 
     def mean(self, values: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -72,7 +85,7 @@ class World:
         if self.size == 1 or not values:
             return dict(values)
         means = torch.stack([value.float() for value in values.values()])
-        dist.all_reduce(means)
+        dist.all_reduce(means, group=self.group)
         return dict(zip(values, means / self.size, strict=True))
 
 
@@ -102,6 +115,8 @@ def processes(device: torch.device) -> Iterator[tuple[World, torch.device]]:
         with warnings.catch_warnings():
             # not every scale uses every weight, so that DDP has to look, and finds in vain where it does
             warnings.filterwarnings("ignore", "find_unused_parameters=True was specified")
+            # it is about writing into what a sharded module returns, which no loss does
+            warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view", UserWarning)
             # its successor is not in all versions of torch that vartk takes
             warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
             yield World(dist.get_rank(), dist.get_world_size()), device

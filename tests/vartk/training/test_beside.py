@@ -43,7 +43,7 @@ def test_a_job_runs_beside_its_starter_and_is_done_at_the_end():
 
     with Writer() as writer:
         writer.start(job)
-        writer.check()
+        assert not writer.failed
         assert not done
         go.set()
         writer.start(lambda: done.append("second"))
@@ -67,6 +67,7 @@ def test_the_error_of_a_job_reaches_the_training():
     writer = Writer()
     with pytest.raises(VartkError, match="disk is full"):
         uses(writer, writer.wait)
+    assert not writer.failed  # its error has been told
     with pytest.raises(VartkError, match="disk is full"):
         uses(Writer(), lambda: None)
 

@@ -99,7 +99,7 @@ def write(folder: Path, snapshot: Snapshot, keep: int, world: World) -> None:
     with whole_folder(path) if world.leads else nullcontext(path) as aside:
         aside = world.told(aside)
         try:
-            dcp.save(snapshot.state, no_dist=world.size == 1, checkpoint_id=aside)
+            dcp.save(snapshot.state, no_dist=world.size == 1, checkpoint_id=aside, process_group=world.group)
         except CheckpointException as error:
             if not world.leads:  # whose folder it is
                 raise VartkError(f"{path} could not be written: {_cause(error)}") from error

@@ -94,7 +94,8 @@ def train(
             if (unsaved and not trainer.skips.in_a_row) or last or stop:
                 trainer.save(step, run)
                 unsaved = False
-            trainer.writer.check()
+            if world.largest(int(trainer.writer.failed)):  # of one process; all of them end at the same step
+                trainer.writer.wait()
             if stop:
                 trainer.writer.wait()
                 reporter.event(f"stopped after step {step}, which is saved; --resume goes on")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -88,6 +88,7 @@ class Trainer:
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.config.precision == "fp16")
         self.skips = Skips()
         self.writer = Writer()
+        self._beside = world.beside()
         self.opponent = stage.opponent
         if self.opponent is not None:
             self.opponent.prepare(device, world)
@@ -143,30 +144,32 @@ class Trainer:
         )
 
     def save(self, step: int, run: Run) -> None:
-        """Write a checkpoint and the model folder.
+        """Start to write a checkpoint and the model folder.
 
-        A single process goes on with a copy of both, which `writer` writes.
+        Training goes on with copies of both in the memory of the CPU, which `writer` writes: each process
+        its part of the checkpoint.
         """
-        keep = self.config.keep
-        snapshot = checkpoint.take(step, self.module, self.optimizer, self._others())
-        if self.world.size > 1:  # which take turns in writing, and wait for each other
-            checkpoint.write(run.checkpoints, snapshot, keep, self.world)
-            self.export(run.model)
-            return
-        snapshot, weights = snapshot.copied(), checkpoint.copied(self.shown.state_dict())
+        snapshot = checkpoint.take(step, self.module, self.optimizer, self._others()).copied()
+        weights = checkpoint.copied(self._weights()) if self.world.leads else self._weights()
 
         def write() -> None:
-            checkpoint.write(run.checkpoints, snapshot, keep, self.world)
-            self.stage.export(weights, run.model)
+            checkpoint.write(run.checkpoints, snapshot, self.config.keep, self._beside)
+            self._export(weights, run.model, self._beside)
 
         self.writer.start(write)
 
     def export(self, folder: Path) -> None:
         """Write a model folder, and return in every process when it is there."""
-        weights = gathered(self.shown) if self.parallel.sharded else self.shown.state_dict()
-        if self.world.leads:
+        self._export(self._weights(), folder, self.world)
+
+    def _weights(self) -> Mapping[str, torch.Tensor]:
+        """Return the weights that are shown; of shares, the leading process has all of them."""
+        return gathered(self.shown) if self.parallel.sharded else self.shown.state_dict()
+
+    def _export(self, weights: Mapping[str, torch.Tensor], folder: Path, world: World) -> None:
+        if world.leads:
             self.stage.export(weights, folder)
-        self.world.wait()
+        world.wait()
 
     def _backward(self, batch: Any) -> dict[str, Any]:
         """Add up the gradients of the micro-batches, and return the means of their numbers."""

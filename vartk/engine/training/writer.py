@@ -10,8 +10,8 @@ from types import TracebackType
 class Writer:
     """Runs one job at a time in a thread. At the end of its block, the last job is done.
 
-    An error of a job is raised in the thread that uses the writer: at its next call, or at the end of the
-    block.
+    An error of a job is raised in the thread that uses the writer: when it waits or starts another job, or
+    at the end of the block.
     """
 
     def __init__(self) -> None:
@@ -23,10 +23,10 @@ class Writer:
         self.wait()
         self._job = self._pool.submit(job)
 
-    def check(self) -> None:
-        """Raise the error of a job that has failed."""
-        if self._job is not None and self._job.done():
-            self.wait()
+    @property
+    def failed(self) -> bool:
+        """Whether the job has failed, so that `wait` would raise at once."""
+        return self._job is not None and self._job.done() and self._job.exception() is not None
 
     def wait(self) -> None:
         """Wait until the job is done, and raise its error."""
