@@ -40,9 +40,13 @@ def attention(backend, q, k, v, *, mask, scale, dropout=0.0):
         needs_grad=q.requires_grad,
         dropout=dropout,
     )
-    assert backend.unavailable() == ""
     assert backend.unsupported(request) == []
     return backend(q, k, v, scale=scale, plan=backend.prepare(request), dropout=dropout)
+
+
+@backends
+def test_they_run_on_every_machine(registry, name):
+    assert registry.build("attention", name, {}).unavailable() == ""
 
 
 def tensors(mask, batch=2, heads=2, head_dim=4, dtype=torch.float32, seed=0):
