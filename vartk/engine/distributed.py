@@ -72,13 +72,13 @@ class World:
         dist.gather_object(value, values, group=self.group)
         return values or []
 
-    def largest(self, value: int) -> int:
-        """Return the largest value that a process has; no GPU has a part in it, so none is waited for."""
+    def largest(self, *values: int) -> tuple[int, ...]:
+        """Return the largest of each value over the processes; no GPU has a part in it or is waited for."""
         if self.size == 1:
-            return value
-        everyones = torch.tensor(value)
+            return values
+        everyones = torch.tensor(values)
         dist.all_reduce(everyones, dist.ReduceOp.MAX, self.group)
-        return int(everyones)
+        return tuple(everyones.tolist())
 
     def mean(self, values: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Return the means over the processes of scalars by name, the same names in each."""

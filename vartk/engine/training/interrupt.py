@@ -25,9 +25,13 @@ class StopRequest:
     def __bool__(self) -> bool:
         return self.agreed != 0
 
-    def share(self, world: World) -> None:
-        """Ask every process to stop if one was asked to."""
-        self.agreed = world.largest(self.received)
+    def share(self, world: World, failed: bool = False) -> bool:
+        """Ask every process to stop if one was asked to; return whether one of them says that it failed.
+
+        Both are asked in every step, so they share one exchange.
+        """
+        self.agreed, failures = world.largest(self.received, int(failed))
+        return failures > 0
 
     def obey(self) -> None:
         """End the run as the signal would have: `KeyboardInterrupt`, or exit code 143 for SIGTERM."""

@@ -87,15 +87,14 @@ def train(
                 picture = trainer.evaluate(stage.preview)
                 if picture is not None:
                     reporter.event(f"step {step} picture: {run.picture(step, picture)}")
-            stop.share(world)
+            if stop.share(world, trainer.writer.failed):  # so that all processes end at the same step
+                trainer.writer.wait()
             if stop:
                 journal.settle()
             # weights that may be past saving do not push a good checkpoint out
             if (unsaved and not trainer.skips.in_a_row) or last or stop:
                 trainer.save(step, run)
                 unsaved = False
-            if world.largest(int(trainer.writer.failed)):  # of one process; all of them end at the same step
-                trainer.writer.wait()
             if stop:
                 trainer.writer.wait()
                 reporter.event(f"stopped after step {step}, which is saved; --resume goes on")

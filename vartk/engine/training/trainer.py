@@ -150,7 +150,7 @@ class Trainer:
         its part of the checkpoint.
         """
         snapshot = checkpoint.take(step, self.module, self.optimizer, self._others()).copied()
-        weights = checkpoint.copied(self._weights()) if self.world.leads else self._weights()
+        weights = checkpoint.copied(self._weights())
 
         def write() -> None:
             checkpoint.write(run.checkpoints, snapshot, self.config.keep, self._beside)
@@ -163,8 +163,10 @@ class Trainer:
         self._export(self._weights(), folder, self.world)
 
     def _weights(self) -> Mapping[str, torch.Tensor]:
-        """Return the weights that are shown; of shares, the leading process has all of them."""
-        return gathered(self.shown) if self.parallel.sharded else self.shown.state_dict()
+        """Return the leading process all weights of the shown module, and the others nothing."""
+        if self.parallel.sharded:
+            return gathered(self.shown)
+        return self.shown.state_dict() if self.world.leads else {}
 
     def _export(self, weights: Mapping[str, torch.Tensor], folder: Path, world: World) -> None:
         if world.leads:
